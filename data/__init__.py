@@ -1,0 +1,1 @@
+"""Tables: the ledger's contract, its sources and mappings, and the simulated marketplace."""

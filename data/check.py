@@ -1,0 +1,90 @@
+"""Check any ledger: a ledger folder, a file or folder in ledger form, a frame, or a mapping."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from data.contract import Contract, load_contract
+from data.folder import check_hashes, is_ledger_folder, read_manifest
+from data.mapping import MappingFile, load_mapping
+from data.part import read_rows
+from data.report import Report
+from data.sources import Source, open_file, open_frame
+from data.staging import Batch, run_mapping, whole
+from data.store import contract_of
+from data.validation import check_batches
+
+Input: TypeAlias = "str | Path | pd.DataFrame | pa.Table | MappingFile"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A source of any kind as batches of raw rows, with the contract they must keep."""
+
+    name: str
+    batches: Iterable[Batch]
+    contract: Contract
+    currency: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def check(source: Input, *, contract: Contract | None = None) -> Report:
+    """Find every broken rule of every row.
+
+    Parameters
+    ----------
+    source : a ledger folder (its hashes are verified as well), a Parquet file or folder or a CSV
+        in ledger form, a frame, or a mapping (`.toml`), which is run.
+    contract : the built-in one, or one a task has widened; a ledger folder knows its own.
+
+    Raises
+    ------
+    ContractError : a fault of a whole file.
+    UsageError : a mapping that cannot be meant.
+    """
+    opened = open_input(source, contract)
+    found = check_batches(opened.batches, opened.contract, source=opened.name).report
+    return replace(found, notes=opened.notes)
+
+
+def open_input(source: Input, contract: Contract | None = None) -> Opened:
+    """Any kind of input, told apart by its type, its ending and a manifest.
+
+    Raises
+    ------
+    ContractError, UsageError : see `check`.
+    """
+    if isinstance(source, str | Path):
+        path = Path(source)
+        if is_ledger_folder(path):
+            return _open_ledger(path)
+        if path.suffix == ".toml":
+            source = load_mapping(path, contract=contract)
+        else:
+            return _open_table(open_file(path), contract)
+    if isinstance(source, MappingFile):
+        return Opened(source.name, run_mapping(source), source.contract, source.currency)
+    return _open_table(open_frame(source), contract)
+
+
+def _open_table(source: Source, contract: Contract | None) -> Opened:
+    return Opened(source.name, [whole(source)], contract or load_contract())
+
+
+def _open_ledger(folder: Path) -> Opened:
+    manifest = read_manifest(folder)
+    check_hashes(folder, manifest)
+    table = read_rows(folder, manifest)
+    source = Source(str(folder), table, ((str(folder), table.num_rows),))
+    batch = Batch(str(folder), table, source, np.arange(table.num_rows))
+    notes = (
+        *manifest.one_clock,
+        f"{manifest.quarantined:,} rows stand in quarantine, {manifest.duplicates_dropped:,} "
+        "agreeing duplicates were dropped when it was built",
+    )
+    return Opened(str(folder), [batch], contract_of(manifest), manifest.currency, notes)

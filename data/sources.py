@@ -1,0 +1,201 @@
+"""Where tables come from: a frame, a CSV, a Parquet file or partitioned folder, PostgreSQL.
+
+Out: a `Source` that DuckDB scans while it may not touch the disk itself: files are opened by
+pyarrow, and a Parquet source stays on disk (a dataset), so only the columns asked for are read and
+a source may be larger than memory. A CSV's values stay text: guessing types loses leading zeros.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.dataset as ds
+from numpy.typing import NDArray
+
+from data.errors import ContractError, UsageError
+
+_NULLS = ["", "NULL", "null", "NaN", "nan"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table to scan, and where its rows are found again.
+
+    `table` is a pyarrow Table or Dataset; `files` are (name, rows) in scan order, one entry for a
+    source that is one table.
+    """
+
+    name: str
+    table: Any
+    files: tuple[tuple[str, int], ...] = field(repr=False)
+
+    def __len__(self) -> int:
+        return sum(rows for _, rows in self.files)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The raw columns."""
+        return self.table.schema
+
+    def places(self, rows: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """File name and the row in it, counted from 1, of positions in the whole source."""
+        ends = np.cumsum([n for _, n in self.files])
+        at = np.searchsorted(ends, rows, side="right")
+        starts = ends - np.array([n for _, n in self.files])
+        return np.array([f for f, _ in self.files], object)[at], rows - starts[at] + 1
+
+
+def open_file(path: Path, *, encoding: str = "utf-8", delimiter: str = ",") -> Source:
+    """A Parquet file, a folder of Parquet files (hive partitions become columns), or a CSV.
+
+    Raises
+    ------
+    ContractError : missing, unreadable, damaged, of another encoding, or without a row.
+    """
+    with reading(str(path)):
+        if path.is_dir():
+            return _open_parquet(path)
+        with path.open("rb") as f:
+            empty = not f.read(1)
+        if empty:
+            raise ContractError("the file is empty (0 bytes)", where=str(path), fix=_FIX_FILE)
+        if path.suffix.lower() in (".csv", ".tsv", ".txt"):
+            return _open_csv(path, encoding, "\t" if path.suffix == ".tsv" else delimiter)
+        return _open_parquet(path)
+
+
+def open_frame(frame: "pd.DataFrame | pa.Table", name: str = "frame") -> Source:
+    """A frame or an Arrow table.
+
+    Raises
+    ------
+    ContractError : a column mixes types, or two columns share a name.
+    """
+    table = frame if isinstance(frame, pa.Table) else _arrow(frame, name)
+    if len(set(table.column_names)) < len(table.column_names):
+        twice = [c for c in table.column_names if table.column_names.count(c) > 1]
+        raise ContractError(f"column '{twice[0]}' stands twice", where=name, fix="rename one")
+    return Source(name, table, ((name, table.num_rows),))
+
+
+def open_postgres(uri: str, query: str, name: str) -> Source:
+    """The rows of a query; NUMERIC arrives as float, a type of PostgreSQL's own needs `::text`.
+
+    Raises
+    ------
+    ContractError : the driver is not installed, the server is not reachable, the query fails.
+    """
+    try:
+        import adbc_driver_postgresql.dbapi as postgres
+    except ImportError as e:
+        fix = "pip install 'clawback[postgres]'"
+        raise ContractError("the PostgreSQL driver is missing", where=name, fix=fix) from e
+    where = f"{name} ({_address(uri)})"
+    try:
+        with postgres.connect(uri) as connection, connection.cursor() as cursor:
+            cursor.execute(query)
+            table = cursor.fetch_arrow_table()
+    except postgres.Error as e:
+        said = " ".join(str(e).replace(uri, _address(uri)).split())
+        fix = "check that the server runs, the address, the rights and the query"
+        raise ContractError(f"PostgreSQL: {said}", where=where, fix=fix) from e
+    columns = [_plain(table.column(i)) for i in range(table.num_columns)]
+    return open_frame(pa.table(columns, table.column_names), name)
+
+
+@contextmanager
+def reading(where: str) -> Iterator[None]:
+    """Turns what the libraries raise while they read `where` into one `ContractError`."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeError, duckdb.Error) as e:
+        what, fix = _explained(e)
+        raise ContractError(what, where=where, fix=fix) from e
+
+
+def _explained(error: Exception) -> tuple[str, str]:
+    said = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if isinstance(error, PermissionError):
+        return "permission denied", "give this user the right to read it"
+    if isinstance(error, FileNotFoundError):
+        return "no such file", "check the path; a mapping's paths are relative to the mapping"
+    if isinstance(error, UnicodeError) or "UTF8" in said or "UTF-8" in said:
+        fix = "give the file's `encoding` in the mapping (for example 'gbk'), or convert it"
+        return "the text is not in the expected encoding", fix
+    return f"unreadable: {said}", _FIX_FILE
+
+
+_FIX_FILE = "write the file again; a copy may have been cut off"
+
+
+def _open_parquet(path: Path) -> Source:
+    data = ds.dataset(path, format="parquet", partitioning="hive")
+    fragments = list(data.get_fragments())
+    if not fragments:
+        raise ContractError("the folder holds no Parquet file", where=str(path), fix=_FIX_FILE)
+    schemas = [data.schema, *(f.physical_schema for f in fragments)]
+    data = data.replace_schema(pa.unify_schemas(schemas, promote_options="permissive"))
+    return Source(str(path), data, tuple((f.path, f.count_rows()) for f in fragments))
+
+
+def _open_csv(path: Path, encoding: str, delimiter: str) -> Source:
+    reads = pa.csv.ReadOptions(encoding=encoding)
+    parses = pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    try:
+        with pa.csv.open_csv(path, read_options=reads, parse_options=parses) as f:
+            names = f.schema.names
+        texts = pa.csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            null_values=_NULLS,
+            strings_can_be_null=True,
+        )
+        table = pa.csv.read_csv(path, reads, parses, texts)
+    except LookupError as e:
+        fix = "for example 'utf-8' or 'gbk'"
+        raise UsageError(f"unknown encoding '{encoding}'", where=str(path), fix=fix) from e
+    return open_frame(table, str(path))
+
+
+def _arrow(frame: pd.DataFrame, name: str) -> pa.Table:
+    arrays = []
+    for i, column in enumerate(frame.columns):
+        try:
+            arrays.append(_arrow_column(frame.iloc[:, i]))
+        except (pa.ArrowException, OverflowError) as e:
+            kinds = sorted({type(v).__name__ for v in frame.iloc[:, i].dropna().head(100_000)})
+            raise ContractError(
+                f"column '{column}' cannot be one type: it holds {', '.join(kinds)}",
+                where=name,
+                fix="ids are all integers or all texts; whole numbers fit 64 bits",
+            ) from e
+    return pa.table(arrays, [str(c) for c in frame.columns])
+
+
+def _arrow_column(values: "pd.Series[Any]") -> pa.Array:
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        naive = pa.array(values.dt.tz_convert(None), from_pandas=True)
+        return naive.cast(pa.timestamp(naive.type.unit, tz="UTC"))
+    return pa.array(values, from_pandas=True)
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """PostgreSQL's own types as Arrow's: NUMERIC as float, the others as their text."""
+    kind = column.type
+    if not isinstance(kind, pa.BaseExtensionType):
+        return column
+    stored = pa.chunked_array([c.storage for c in column.chunks], kind.storage_type)
+    return stored.cast(pa.float64()) if getattr(kind, "type_name", "") == "numeric" else stored
+
+
+def _address(uri: str) -> str:
+    """The address without its user and password."""
+    parts = urlsplit(uri)
+    return f"{parts.scheme}://{parts.hostname or ''}:{parts.port or 5432}{parts.path}"

@@ -1,0 +1,166 @@
+"""The ledger on disk: typed rows to a folder, and from a folder only the columns asked for.
+
+A read verifies sizes and the checksums of the pages it reads; the hashes of whole files are
+`data.check`'s to verify.
+"""
+
+import hashlib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from data.contract import Contract, load_contract
+from data.encode import ledger_columns, ledger_order
+from data.errors import ContractError, nearest
+from data.folder import Manifest, is_ledger_folder, publish, read_manifest
+from data.ledger import Column, Ledger
+from data.part import (
+    count_nulls,
+    read_columns,
+    write_dictionaries,
+    write_part,
+    write_table,
+)
+from data.report import Report
+from data.sources import open_file, open_frame, reading
+from data.staging import whole
+from data.validation import check_batches
+
+_ALWAYS = ("event_type", "known_ts", "user_id")
+
+
+def read_ledger(
+    path: "str | Path | pd.DataFrame | pa.Table",
+    columns: Collection[str] | None = None,
+    *,
+    contract: Contract | None = None,
+) -> Ledger:
+    """Read a ledger.
+
+    Parameters
+    ----------
+    path : a ledger folder; or a table in ledger form (a frame, a Parquet file or folder, a CSV),
+        which is checked and refused if any row breaks the contract.
+    columns : what to read beyond event type, `known_ts` and user, which always are; all without it.
+    contract : of a table in ledger form; a ledger folder knows its own.
+
+    Raises
+    ------
+    ContractError : unreadable, damaged or broken; a column that is not there.
+    """
+    if isinstance(path, str | Path):
+        path = Path(path)
+        if is_ledger_folder(path):
+            return _read_folder(path, columns)
+        source = open_file(path)
+    else:
+        source = open_frame(path)
+    contract = contract or load_contract()
+    checked = check_batches([whole(source)], contract, source=source.name)
+    checked.report.raise_if_broken()
+    found = ledger_columns(checked.table, contract, ledger_order(checked.table))
+    wanted = _wanted(found, columns, source.name)
+    columns_read = {n: found[n] for n in wanted}
+    return Ledger(columns_read, fingerprint=_fingerprint(found), source=source.name)
+
+
+def write_ledger(
+    table: pa.Table,
+    folder: Path,
+    contract: Contract,
+    *,
+    currency: str = "CNY",
+    report: Report | None = None,
+    quarantine: pa.Table | None = None,
+) -> Manifest:
+    """Write typed rows that keep the contract (`data.validation`) as a ledger folder.
+
+    Raises
+    ------
+    StorageError : the folder cannot be written; nothing changed.
+    """
+    order = ledger_order(table)
+    columns = ledger_columns(table, contract, order)
+    event_id = table.column("event_id") if order is None else table.column("event_id").take(order)
+    known = columns["known_ts"].values
+    builtin = load_contract()
+    manifest = Manifest(
+        rows=table.num_rows,
+        currency=currency,
+        watermark=int(known[-1]),
+        first_known=int(known[0]),
+        columns={
+            n: {"type": contract.columns[n].type, "nulls": count_nulls(c)}
+            for n, c in columns.items()
+        },
+        event_types=tuple(t for t in contract.event_types if t not in builtin.event_types),
+        key_types=dict(contract.key_types),
+        one_clock=report.one_clock if report else (),
+        quarantined=report.quarantined if report else 0,
+        duplicates_dropped=report.dropped if report else 0,
+    )
+
+    def fill(temp: Path) -> Manifest:
+        write_part(temp / "part-1.parquet", columns, event_id)
+        write_dictionaries(temp / "dict", columns)
+        if quarantine is not None:
+            (temp / "quarantine").mkdir()
+            write_table(quarantine, temp / "quarantine" / "part-1.parquet")
+        return manifest
+
+    return publish(folder, fill)
+
+
+def contract_of(manifest: Manifest) -> Contract:
+    """The contract a ledger folder was written under."""
+    return load_contract().adding(
+        columns={n: c["type"] for n, c in manifest.columns.items()},
+        event_types=manifest.event_types,
+        key_types=manifest.key_types,
+    )
+
+
+def _fingerprint(columns: Mapping[str, Column]) -> str:
+    """A hash over all values of a ledger that is no folder."""
+    total = hashlib.sha256()
+    for name, column in columns.items():
+        total.update(name.encode())
+        total.update(column.values.tobytes())
+        if column.valid is not None:
+            total.update(column.valid.tobytes())
+        if column.dictionary is not None:
+            values = pa.table({"value": pa.array(column.dictionary, from_pandas=True)})
+            for batch in values.combine_chunks().to_batches():
+                total.update(batch.serialize())
+    return total.hexdigest()
+
+
+def _read_folder(folder: Path, columns: Collection[str] | None) -> Ledger:
+    for _ in range(3):
+        manifest = read_manifest(folder)
+        wanted = _wanted(manifest.columns, columns, str(folder))
+        try:
+            with reading(str(folder)):
+                found = read_columns(folder, manifest, wanted)
+        except ContractError:
+            if read_manifest(folder) == manifest:
+                raise
+        else:
+            if read_manifest(folder) == manifest:
+                return Ledger(found, manifest.currency, manifest.fingerprint, str(folder))
+    fix = "try again when the writer is done"
+    raise ContractError("the ledger is replaced faster than it is read", where=str(folder), fix=fix)
+
+
+def _wanted(
+    present: Mapping[str, Any], columns: Collection[str] | None, where: str
+) -> tuple[str, ...]:
+    """The columns to read, in the ledger's order."""
+    for name in columns or ():
+        if name not in present:
+            fix = nearest(name, list(present)) or f"columns: {', '.join(present)}"
+            raise ContractError(f"no column '{name}'", where=where, fix=fix)
+    return tuple(n for n in present if columns is None or n in columns or n in _ALWAYS)

@@ -1,0 +1,18 @@
+"""The ledger in memory: codes decode to what was given."""
+
+import pandas as pd
+import pytest
+
+from data.ledger import ledger_of
+
+
+@pytest.mark.parametrize("order", [["x", "b", "a"], ["a", "b", "x"]])
+def test_a_categorical_column_decodes_to_its_values_whatever_its_categories(
+    order: list[str],
+) -> None:
+    times = pd.to_datetime(["2026-01-01", "2026-01-02", "2026-01-03"], utc=True)
+    fault = pd.Categorical(["a", None, "x"], categories=order)
+    frame = {"event_type": "e", "event_ts": times, "known_ts": times, "user_id": [1, 2, 3]}
+    column = ledger_of(pd.DataFrame({**frame, "fault": fault}))["fault"]
+    decoded = column.decode(column.values)
+    assert decoded.astype(object).where(decoded.notna(), None).tolist() == ["a", None, "x"]
