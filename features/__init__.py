@@ -1,0 +1,1 @@
+"""Point in time: declarations, task, spine, kernels and labels."""

@@ -1,0 +1,356 @@
+"""Features declared as data: what is counted, for whom, over which past.
+
+Everything here is a frozen value that is checked when it is built and named by rule; nothing here
+reads a ledger. `features.engine` computes declarations, `features.toml_form` writes them to disk.
+
+The rule of every window: an event counts if `as_of - delay - over <= known_ts < as_of - delay`.
+Operands of a composite bring only what they compute; sign, reason, stage, source and role are the
+composite's own.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal, get_args
+
+from data.errors import UsageError, nearest
+from features.spans import LIFE, NO_TIME, Span, days, hours, span_text
+
+__all__ = [
+    "LIFE", "Declaration", "Difference", "Events", "Rate", "Ratio", "Request", "Window",
+    "days", "hours", "rate", "unique", "windows",
+]  # fmt: skip
+
+Stage = Literal["standing", "request", "tracking", "first_scan", "delivered"]
+STAGES: Final[tuple[str, ...]] = get_args(Stage)
+WITH_COLUMN: Final = ("sum", "mean", "max", "distinct")
+AGGREGATES: Final = ("count", *WITH_COLUMN, "age", "tenure", "streak")
+ROLES: Final = ("model", "policy")
+
+
+@dataclass(frozen=True)
+class Events:
+    """A named set of events: some types, where some columns have some values.
+
+    A value that the ledger has never held matches nothing; a null matches nothing.
+
+    >>> Events("not_received", "refund_requested", where={"reason": "not_received"}).types
+    ('refund_requested',)
+    """
+
+    name: str
+    types: Sequence[str] | str
+    where: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        _check_word("the name of an event set", self.name)
+        types = (self.types,) if isinstance(self.types, str) else tuple(self.types)
+        if not types or not all(isinstance(t, str) and t for t in types):
+            raise UsageError(
+                f"types are {self.types!r}",
+                where=f"events '{self.name}'",
+                fix='name at least one event type: types = ["refund_requested"]',
+            )
+        where = {c: v if isinstance(v, tuple) else _values(v) for c, v in self.where.items()}
+        object.__setattr__(self, "types", types)
+        object.__setattr__(self, "where", dict(sorted(where.items())))
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What every declaration says of itself beside its computation; `a / b`, `a - b` are features.
+
+    Parameters
+    ----------
+    sign : per target, +1 if more can only mean more risk, -1 if less.
+    reason : key of the text that tells a person about it.
+    stage : the first stage at which it exists. At `standing` only the user is known.
+    source : the row of the signal catalogue that it comes from.
+    role : `policy` columns are computed but never seen by a model.
+    """
+
+    sign: Mapping[str, int] = field(default_factory=dict, hash=False)
+    reason: str = ""
+    stage: str = "request"
+    source: str = ""
+    role: str = "model"
+
+    @property
+    def name(self) -> str:
+        """The column's name, by rule."""
+        raise NotImplementedError
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sign", dict(sorted(self.sign.items())))
+        _check_about(self, f"feature {self.name}")
+
+    def __truediv__(self, other: "Declaration") -> "Ratio":
+        return Ratio(_operand(self), _operand(other), stage=_later(self.stage, other.stage))
+
+    def __sub__(self, other: "Declaration") -> "Difference":
+        return Difference(_operand(self), _operand(other), stage=_later(self.stage, other.stage))
+
+
+@dataclass(frozen=True)
+class Window(About):
+    """One aggregate of one event set, for one entity, over one window of the past.
+
+    Parameters
+    ----------
+    entity : column, or columns whose combination is the entity. A decision where one is null has a
+        null feature; an event where one is null belongs to nobody.
+    aggregate : `count`; `sum`, `mean`, `max` (of a numeric `column`), `distinct` (values of a coded
+        `column`), where a null value counts for nothing; `age` (days from the last event to
+        as_of), `tenure` (days from the first event of the window to as_of); `streak` (events
+        since the last event of `breaker` in the window). Without events count, sum, distinct and
+        streak are 0, the others null.
+    over, delay : the window is `[as_of - delay - over, as_of - delay)` on `known_ts`.
+    breaker : the event set that ends a streak.
+
+    >>> requests = Events("refund_requests", "refund_requested")
+    >>> Window("user_id", requests, "count", over=days(30)).name
+    'user_refund_requests_count_30d'
+    >>> Window(("user_id", "item_id"), requests, "sum", "amount_cents", LIFE, delay=days(60)).name
+    'user_item_refund_requests_sum_amount_cents_life_lag60d'
+    >>> Window("user_id", requests, "count", over=days(0))
+    Traceback (most recent call last):
+    ...
+    data.errors.UsageError: feature user_refund_requests_count_0d: the window is not positive
+      fix: over is longer than zero, such as days(30), or LIFE
+    """
+
+    entity: str | tuple[str, ...]
+    events: Events
+    aggregate: str
+    column: str | None = None
+    over: Span = LIFE
+    delay: Span = NO_TIME
+    breaker: Events | None = None
+
+    def __post_init__(self) -> None:
+        entity = self.entity if isinstance(self.entity, str) else tuple(self.entity)
+        object.__setattr__(self, "entity", entity)
+        where = f"feature {self.name}"
+        _check_entity(self.keys, where)
+        _check_aggregate(self, where)
+        if self.over <= NO_TIME:
+            fix = "over is longer than zero, such as days(30), or LIFE"
+            raise UsageError("the window is not positive", where=where, fix=fix)
+        if self.delay < NO_TIME or self.delay == LIFE:
+            fix = "delay is zero or a length such as days(60)"
+            raise UsageError("the delay is negative or endless", where=where, fix=fix)
+        super().__post_init__()
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The entity as a tuple of columns."""
+        return (self.entity,) if isinstance(self.entity, str) else self.entity
+
+    @property
+    def name(self) -> str:
+        """Entity, events, aggregate, column (or breaker), window, lag."""
+        parts = [key.removesuffix("_id") for key in self.keys]
+        parts += [self.events.name, self.aggregate]
+        parts += [self.column] if self.column else []
+        parts += [self.breaker.name] if self.breaker else []
+        parts += [span_text(self.over)]
+        parts += [f"lag{span_text(self.delay)}"] if self.delay else []
+        return "_".join(parts)
+
+
+@dataclass(frozen=True)
+class Request(About):
+    """An attribute of the decision itself, which travels in the spine as `request_*`.
+
+    `equals` makes it an indicator: 1, 0, or null where the attribute is null.
+
+    >>> Request("amount_cents").name, Request("reason", equals="not_received").name
+    ('request_amount_cents', 'request_reason_is_not_received')
+    """
+
+    column: str
+    equals: str | int | bool | None = None
+
+    def __post_init__(self) -> None:
+        _check_word("a column", self.column)
+        super().__post_init__()
+
+    @property
+    def name(self) -> str:
+        """`request_` and the column, with the value of an indicator."""
+        tail = "" if self.equals is None else f"_is_{self.equals}".lower()
+        return f"request_{self.column}{tail}"
+
+
+@dataclass(frozen=True)
+class Composite(About):
+    """Arithmetic of two features, which keep nothing but what they compute."""
+
+    a: "Declaration"
+    b: "Declaration"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "a", _operand(self.a))
+        object.__setattr__(self, "b", _operand(self.b))
+        super().__post_init__()
+
+
+@dataclass(frozen=True)
+class Ratio(Composite):
+    """`a / b`; null where either is null or `b` is 0."""
+
+    @property
+    def name(self) -> str:
+        """`{a}_per_{b}`."""
+        return f"{self.a.name}_per_{self.b.name}"
+
+
+@dataclass(frozen=True)
+class Difference(Composite):
+    """`a - b`; null where either is null."""
+
+    @property
+    def name(self) -> str:
+        """`{a}_less_{b}`."""
+        return f"{self.a.name}_less_{self.b.name}"
+
+
+@dataclass(frozen=True)
+class Rate(Composite):
+    """`a / b` shrunk to a prior: `(a + mean * weight) / (b + weight)`.
+
+    The prior is a constant, `(mean, weight)`: the rate of somebody without any history, and how
+    many cases of support it is worth. `features.priors.fit_priors` finds both.
+    """
+
+    prior: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        mean, weight = (float(x) for x in self.prior)
+        object.__setattr__(self, "prior", (mean, weight))
+        if not (abs(mean) < float("inf") and 0 < weight < float("inf")):
+            fix = "prior = (mean, weight), weight above 0, such as (0.03, 20)"
+            raise UsageError(f"the prior is {self.prior}", where=f"feature {self.name}", fix=fix)
+        super().__post_init__()
+
+    @property
+    def name(self) -> str:
+        """`{a}_rate_{b}`."""
+        return f"{self.a.name}_rate_{self.b.name}"
+
+
+Declaration = Window | Request | Ratio | Difference | Rate
+
+
+def windows(
+    entity: str | tuple[str, ...],
+    events: Events,
+    aggregates: Iterable[str],
+    *,
+    over: Iterable[Span] = (LIFE,),
+    **about: Any,
+) -> list[Window]:
+    """One window per aggregate and length; `about` goes to each.
+
+    >>> paid = Events("orders", "order_paid")
+    >>> [w.name for w in windows("user_id", paid, ["count", "sum:amount_cents"], over=[days(7)])]
+    ['user_orders_count_7d', 'user_orders_sum_amount_cents_7d']
+    """
+    pairs = [(a.partition(":"), o) for a in aggregates for o in over]
+    return [Window(entity, events, a[0], a[2] or None, o, **about) for a, o in pairs]
+
+
+def rate(a: Declaration, b: Declaration, prior: tuple[float, float], **about: Any) -> Rate:
+    """A shrunk rate of `a` in `b`; see `Rate`.
+
+    >>> paid, bad = Events("advances", "advance_paid"), Events("clawbacks", "clawback_opened")
+    >>> w = Window("user_id", bad, "count")
+    >>> rate(w, Window("user_id", paid, "count"), (0.03, 20)).name
+    'user_clawbacks_count_life_rate_user_advances_count_life'
+    """
+    about.setdefault("stage", _later(a.stage, b.stage))
+    return Rate(a, b, prior, **about)
+
+
+def unique(definitions: Iterable[Declaration]) -> tuple[Declaration, ...]:
+    """The declarations, if no two share a name.
+
+    >>> unique([Request("reason"), Request("reason")])
+    Traceback (most recent call last):
+    ...
+    data.errors.UsageError: feature request_reason: it is declared twice
+      fix: remove one of the two declarations
+    """
+    seen: set[str] = set()
+    kept = tuple(definitions)
+    for name in (d.name for d in kept):
+        if name in seen:
+            fix = "remove one of the two declarations"
+            raise UsageError("it is declared twice", where=f"feature {name}", fix=fix)
+        seen.add(name)
+    return kept
+
+
+def _values(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, (list, set, frozenset)) else (value,)
+
+
+def _later(a: str, b: str) -> str:
+    return max(a, b, key=STAGES.index)
+
+
+def _operand(value: Any) -> Declaration:
+    """The computation alone, so that equal operands are equal whatever they are said to mean."""
+    if not isinstance(value, get_args(Declaration)):
+        raise UsageError(
+            f"{value!r} is not a feature",
+            where="arithmetic of features",
+            fix="divide or subtract windows, requests and composites of them",
+        )
+    bare: Declaration = replace(value, sign={}, reason="", source="", stage="request", role="model")
+    return bare
+
+
+def _check_word(what: str, word: str) -> None:
+    if not (isinstance(word, str) and word.isidentifier()):
+        fix = "use letters, digits and underscores: names of columns are made of it"
+        raise UsageError(f"{what} is {word!r}", where="features", fix=fix)
+
+
+def _check_entity(keys: tuple[str, ...], where: str) -> None:
+    if not keys or len(set(keys)) < len(keys) or not all(isinstance(k, str) and k for k in keys):
+        fix = 'name a column, or several different ones: "user_id", ["user_id", "merchant_id"]'
+        raise UsageError(f"the entity is {list(keys)}", where=where, fix=fix)
+
+
+def _check_aggregate(w: Window, where: str) -> None:
+    if w.aggregate not in AGGREGATES:
+        fix = nearest(w.aggregate, list(AGGREGATES)) or f"aggregates: {', '.join(AGGREGATES)}"
+        raise UsageError(f"unknown aggregate '{w.aggregate}'", where=where, fix=fix)
+    if (w.aggregate in WITH_COLUMN) != (w.column is not None):
+        lacks = w.column is None
+        what = f"{w.aggregate} {'needs a column' if lacks else 'takes no column'}"
+        fix = f'write "{w.aggregate}:amount_cents"' if lacks else f'write "{w.aggregate}"'
+        raise UsageError(what, where=where, fix=fix)
+    if (w.aggregate == "streak") != (w.breaker is not None):
+        fix = "a streak, and nothing else, names the event set that ends it: breaker = clawbacks"
+        raise UsageError("breaker is missing or not allowed", where=where, fix=fix)
+
+
+def _check_about(d: About, where: str) -> None:
+    if d.stage not in STAGES:
+        fix = nearest(d.stage, list(STAGES)) or f"stages: {', '.join(STAGES)}"
+        raise UsageError(f"unknown stage '{d.stage}'", where=where, fix=fix)
+    if d.stage == "standing" and not _user_level(d):
+        fix = 'at "standing" only the user is known; say stage = "request"'
+        raise UsageError("it does not exist at stage 'standing'", where=where, fix=fix)
+    if d.role not in ROLES:
+        raise UsageError(f"unknown role '{d.role}'", where=where, fix='role is "model" or "policy"')
+    bad = {t: s for t, s in d.sign.items() if s not in (-1, 0, 1)}
+    if bad:
+        raise UsageError(f"signs are {bad}", where=where, fix="a sign is -1, 0 or 1 per target")
+
+
+def _user_level(d: About) -> bool:
+    if isinstance(d, Composite):
+        return _user_level(d.a) and _user_level(d.b)
+    return isinstance(d, Window) and d.keys == ("user_id",)

@@ -1,0 +1,248 @@
+"""The loops over windows: one idea per function, plain arrays in and out, compiled once and cached.
+
+All of them read a grouped log (`features.sorting`). `word` and `bit` say which of its events are in
+the set; `pos[edge, decision]` holds positions in the decisions' own order, and `lo` and `hi` name
+the two edges of each window. Results go to `out[row]`, one contiguous row per feature.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Shorts = NDArray[np.int32]
+Bits = NDArray[np.uint64]
+Floats = NDArray[np.float64]
+
+TILE: Final = 256  # decisions whose positions and results stay in the nearest cache
+DAY_US: Final = 86_400_000_000.0
+
+
+@njit(cache=True, nogil=True)
+def running(word: Bits, bit: int, counted: int, shift: int, values: Ints, total: Ints) -> None:
+    """Running sum of the values in a set, exact; with a shift, a running count below it.
+
+    `shift` bits hold the number of events of the set `counted`, the sum stands above them. A mask
+    of -1 or 0 instead of a choice leaves the processor nothing to guess.
+    """
+    up, right = np.uint64(63 - bit), np.uint64(counted)
+    one = np.uint64(1) if shift else np.uint64(0)
+    sofar = np.int64(0)
+    for p in range(word.size):
+        mask = np.int64(word[p] << up) >> 63
+        sofar += ((values[p] & mask) << shift) + np.int64((word[p] >> right) & one)
+        total[p] = sofar
+
+
+@njit(cache=True, nogil=True)
+def running_floats(word: Bits, bit: int, start: Shorts, values: Floats, total: Floats) -> None:
+    """Running sum that restarts at each entity: rounding must not carry one into another."""
+    one = np.uint64(1)
+    shift = np.uint64(bit)
+    for s in range(start.size - 1):
+        sofar = 0.0
+        for p in range(start[s], start[s + 1]):
+            sofar += values[p] if (word[p] >> shift) & one else 0.0
+            total[p] = sofar
+
+
+@njit(cache=True, nogil=True)
+def tally(word: Bits, bit: int, total: Ints) -> None:
+    """Running number of events in a set."""
+    one = np.uint64(1)
+    shift = np.uint64(bit)
+    count = np.int64(0)
+    for p in range(word.size):
+        count += np.int64((word[p] >> shift) & one)
+        total[p] = count
+
+
+@njit(cache=True, nogil=True)
+def latest(word: Bits, bit: int, start: Shorts, last: Ints) -> None:
+    """Position of the set's last event at or before each; the entity's sentinel if none."""
+    one = np.uint64(1)
+    shift = np.uint64(bit)
+    for s in range(start.size - 1):
+        seen = start[s]
+        for p in range(start[s], start[s + 1]):
+            if (word[p] >> shift) & one:
+                seen = p
+            last[p] = seen
+
+
+@njit(cache=True, nogil=True)
+def following(word: Bits, bit: int, start: Shorts, after: Ints) -> None:
+    """Position of the set's first event after each; the next entity's sentinel if none."""
+    one = np.uint64(1)
+    shift = np.uint64(bit)
+    for s in range(start.size - 1):
+        seen = int(start[s + 1])
+        for p in range(start[s + 1] - 1, start[s] - 1, -1):
+            after[p] = seen
+            if (word[p] >> shift) & one:
+                seen = p
+
+
+@njit(cache=True, nogil=True)
+def additive(total: NDArray[Any], pos: Shorts, lo: Ints, hi: Ints, rows: Ints, out: Floats) -> None:
+    """Difference of one running total over every window.
+
+    A tile of decisions at a time: each edge is gathered once, and the differences go out in order.
+    """
+    tile = np.empty((pos.shape[0], TILE), total.dtype)
+    for begin in range(0, pos.shape[1], TILE):
+        size = min(TILE, pos.shape[1] - begin)
+        for k in range(pos.shape[0]):
+            at = pos[k, begin : begin + size]
+            for i in range(size):
+                tile[k, i] = total[np.uint32(at[i])]  # unsigned: no test for a negative index
+        for w in range(rows.size):
+            upper, lower = tile[hi[w]], tile[lo[w]]
+            column = out[rows[w], begin : begin + size]
+            for i in range(size):
+                column[i] = upper[i] - lower[i]
+
+
+@njit(cache=True, nogil=True)
+def sums(
+    total: Ints,
+    shift: int,
+    pos: Shorts,
+    lo: Ints,
+    hi: Ints,
+    rows: Ints,
+    count_rows: Ints,
+    out: Floats,
+) -> None:
+    """Sum of every window, and where a row is given its count, of one `running` total."""
+    tile = np.empty((pos.shape[0], TILE), np.int64)
+    below = (np.int64(1) << shift) - 1
+    for begin in range(0, pos.shape[1], TILE):
+        size = min(TILE, pos.shape[1] - begin)
+        for k in range(pos.shape[0]):
+            at = pos[k, begin : begin + size]
+            for i in range(size):
+                tile[k, i] = total[np.uint32(at[i])]
+        for w in range(rows.size):
+            upper, lower = tile[hi[w]], tile[lo[w]]
+            column = out[rows[w], begin : begin + size]
+            for i in range(size):
+                column[i] = (upper[i] - lower[i]) >> shift
+            if count_rows[w] >= 0:
+                column = out[count_rows[w], begin : begin + size]
+                for i in range(size):
+                    column[i] = (upper[i] - lower[i]) & below
+
+
+@njit(cache=True, nogil=True)
+def streak(
+    total: Ints, last: Ints, pos: Shorts, lo: Ints, hi: Ints, rows: Ints, out: Floats
+) -> None:
+    """Events of a set since the last breaker; `last` is the breakers'."""
+    for i in range(pos.shape[1]):
+        for w in range(rows.size):
+            end = pos[hi[w], i]
+            out[rows[w], i] = total[end] - total[max(last[end], np.int64(pos[lo[w], i]))]
+
+
+@njit(cache=True, nogil=True)
+def age(
+    last: Ints, log_ts: Ints, as_of: Ints, pos: Shorts, lo: Ints, hi: Ints, rows: Ints, out: Floats
+) -> None:
+    """Days from the window's last event to as_of."""
+    for i in range(pos.shape[1]):
+        for w in range(rows.size):
+            p = last[pos[hi[w], i]]
+            found = p > pos[lo[w], i]
+            out[rows[w], i] = (as_of[i] - log_ts[p]) / DAY_US if found else np.nan
+
+
+@njit(cache=True, nogil=True)
+def tenure(
+    after: Ints, log_ts: Ints, as_of: Ints, pos: Shorts, lo: Ints, hi: Ints, rows: Ints, out: Floats
+) -> None:
+    """Days from the window's first event to as_of."""
+    for i in range(pos.shape[1]):
+        for w in range(rows.size):
+            p = after[pos[lo[w], i]]
+            found = p <= pos[hi[w], i]
+            out[rows[w], i] = (as_of[i] - log_ts[p]) / DAY_US if found else np.nan
+
+
+@njit(cache=True, nogil=True)
+def largest(
+    word: Bits, bit: int, values: Floats, start: Shorts, first: Shorts, order: Shorts,
+    pos: Shorts, lo: Ints, hi: int, rows: Ints, out: Floats,
+) -> None:  # fmt: skip
+    """Largest value of every window that ends at edge `hi`.
+
+    The stack keeps the events that no later, larger one hides; its first entry after lo is the
+    maximum, found by halving.
+    """
+    one = np.uint64(1)
+    shift = np.uint64(bit)
+    stack = np.empty(np.max(np.diff(start)) if start.size > 1 else 1, np.int32)
+    for s in range(start.size - 1):
+        depth, p = 0, start[s]
+        for n in range(first[s], first[s + 1]):
+            i = order[n]
+            while p < pos[hi, i]:
+                p += 1
+                if (word[p] >> shift) & one:
+                    while depth and values[stack[depth - 1]] <= values[p]:
+                        depth -= 1
+                    stack[depth] = p
+                    depth += 1
+            for w in range(rows.size):
+                at = np.searchsorted(stack[:depth], pos[lo[w], i], side="right")
+                out[rows[w], i] = values[stack[at]] if at < depth else np.nan
+
+
+@njit(cache=True, nogil=True)
+def neighbours(
+    word: Bits, bit: int, codes: Shorts, start: Shorts, seen: Shorts
+) -> tuple[Shorts, Shorts]:
+    """Per event of a set the positions of the same code before (or -1) and after it (or the end).
+
+    `seen` is scratch space, one entry per code, all -1. An event outside the set gets a `before`
+    and an `after` that make it count for nothing.
+    """
+    one = np.uint64(1)
+    shift = np.uint64(bit)
+    never = np.int32(word.size)
+    before = np.full(word.size, never, np.int32)
+    after = np.zeros(word.size, np.int32)
+    for s in range(start.size - 1):
+        for p in range(start[s] + 1, start[s + 1]):
+            if (word[p] >> shift) & one:
+                q = seen[codes[p]]
+                if q >= start[s]:
+                    after[q] = p
+                else:
+                    q = -1
+                before[p] = q
+                after[p] = never
+                seen[codes[p]] = p
+    return before, after
+
+
+@njit(cache=True, nogil=True)
+def distinct(
+    before: Shorts, after: Shorts, start: Shorts, first: Shorts, order: Shorts,
+    pos: Shorts, lo: Ints, hi: Ints, rows: Ints, out: Floats,
+) -> None:  # fmt: skip
+    """Different codes in every window: the events without an equal one earlier in the window."""
+    for w in range(rows.size):
+        for s in range(start.size - 1):
+            low, high, count = start[s], start[s], 0
+            for n in range(first[s], first[s + 1]):
+                i = order[n]
+                while high < pos[hi[w], i]:
+                    high += 1
+                    count += before[high] <= low
+                while low < pos[lo[w], i]:
+                    low += 1
+                    count -= after[low] > high
+                out[rows[w], i] = count

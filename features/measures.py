@@ -1,0 +1,162 @@
+"""From one entity's plan to its rows of results: each aggregate's way through the kernels.
+
+In: an `EntityPlan`, ledger and cases. Out: the plan's rows of `out`, filled; nulls where the key is
+null. What a kernel does is `features.kernels`, how the log is grouped `features.grouping`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data.errors import ContractError
+from data.ledger import Column, Ledger
+from features import kernels, sorting
+from features.event_sets import WORD
+from features.grouping import Grouped, group
+from features.plan import EntityPlan, Measure
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every measure of an entity reads, where it writes, and scratch space (`total`)."""
+
+    ledger: Ledger
+    log: Grouped
+    pos: NDArray[np.int32]
+    as_of: Ints
+    out: Floats
+    total: Ints
+
+    def word(self, member: int) -> tuple[NDArray[np.uint64], int]:
+        """The bits that hold an event set, and which of them it is."""
+        return self.log.words[member // WORD], member % WORD
+
+    def numbers(self, m: Measure) -> NDArray[Any]:
+        """A measure's integer or float column, in the order of the log."""
+        column = self._column(m)
+        if column.kind not in ("int", "float"):
+            fix = "sum, mean and max read integer or float columns"
+            raise ContractError(f"{m.aggregate} of the {column.kind} column '{m.column}'", fix=fix)
+        return self.log.carried(str(m.column), column.values)
+
+    def codes(self, m: Measure) -> tuple[NDArray[np.int32], int]:
+        """A measure's coded column, in the order of the log, and how many codes there are."""
+        column = self._column(m)
+        if column.dictionary is None:
+            fix = "count different values of a key, text or truth column"
+            raise ContractError(f"distinct of the {column.kind} column '{m.column}'", fix=fix)
+        return self.log.carried(str(m.column), column.values), len(column.dictionary)
+
+    def _column(self, m: Measure) -> Column:
+        return self.ledger[str(m.column)]
+
+
+def fill_entity(
+    plan: EntityPlan, ledger: Ledger, cases: pd.DataFrame, as_of: Ints,
+    by_time: NDArray[np.intp], out: Floats,
+) -> None:  # fmt: skip
+    """Fill the rows of one entity.
+
+    Parameters
+    ----------
+    as_of : shape (n,), microseconds. by_time : the order of the cases in time.
+    out : shape (rows, n).
+    """
+    log = group(plan, ledger, cases, by_time)
+    edges = np.array(plan.edges, np.int64)
+    by_entity = sorting.bounds(log.ts, log.start, log.first, as_of[log.order], edges)
+    pos = sorting.put_back(by_entity, log.order)
+    work = Work(ledger, log, pos, as_of, out, np.empty(len(log.ts), np.int64))
+    for measure in plan.measures:
+        FAMILIES[measure.aggregate](measure, work)
+    if log.null.any():
+        rows = np.array([r for m in plan.measures for r in m.rows()])
+        out[np.ix_(rows, np.flatnonzero(log.null))] = np.nan
+
+
+def _count(m: Measure, w: Work) -> None:
+    lo, hi, rows, _ = _leaves(m)
+    kernels.tally(*w.word(m.member), w.total)
+    kernels.additive(w.total, w.pos, lo, hi, rows, w.out)
+
+
+def _sum(m: Measure, w: Work) -> None:
+    """Sums and, packed below them where both fit, the counts that come with them."""
+    lo, hi, rows, count_rows = _leaves(m)
+    word, bit = w.word(m.member)
+    values = w.numbers(m)
+    counted = m.member if m.counted is None else m.counted
+    together = m.counted is not None and counted // WORD == m.member // WORD
+    shift = 0
+    if values.dtype == np.int64:
+        shift = w.log.room_for_counts(str(m.column)) if together else 0
+        kernels.running(word, bit, counted % WORD, shift, values, w.total)
+        none = np.full_like(count_rows, -1)
+        kernels.sums(w.total, shift, w.pos, lo, hi, rows, count_rows if shift else none, w.out)
+    else:
+        floats = np.empty(len(values))
+        kernels.running_floats(word, bit, w.log.start, values, floats)
+        kernels.additive(floats, w.pos, lo, hi, rows, w.out)
+    if m.counted is not None and not shift:
+        apart = count_rows >= 0
+        kernels.tally(*w.word(m.counted), w.total)
+        kernels.additive(w.total, w.pos, lo[apart], hi[apart], count_rows[apart], w.out)
+
+
+def _age(m: Measure, w: Work) -> None:
+    lo, hi, rows, _ = _leaves(m)
+    kernels.latest(*w.word(m.member), w.log.start, w.total)
+    kernels.age(w.total, w.log.ts, w.as_of, w.pos, lo, hi, rows, w.out)
+
+
+def _tenure(m: Measure, w: Work) -> None:
+    lo, hi, rows, _ = _leaves(m)
+    kernels.following(*w.word(m.member), w.log.start, w.total)
+    kernels.tenure(w.total, w.log.ts, w.as_of, w.pos, lo, hi, rows, w.out)
+
+
+def _streak(m: Measure, w: Work) -> None:
+    lo, hi, rows, _ = _leaves(m)
+    last = np.empty_like(w.total)
+    kernels.tally(*w.word(m.member), w.total)
+    kernels.latest(*w.word(m.breaker or 0), w.log.start, last)
+    kernels.streak(w.total, last, w.pos, lo, hi, rows, w.out)
+
+
+def _max(m: Measure, w: Work) -> None:
+    lo, hi, rows, _ = _leaves(m)
+    log, values = w.log, w.numbers(m).astype(np.float64)
+    for end in np.unique(hi):
+        at = hi == end
+        kernels.largest(
+            *w.word(m.member), values, log.start, log.first, log.order,
+            w.pos, lo[at], end, rows[at], w.out,
+        )  # fmt: skip
+
+
+def _distinct(m: Measure, w: Work) -> None:
+    lo, hi, rows, _ = _leaves(m)
+    log, (codes, size) = w.log, w.codes(m)
+    seen = np.full(size, -1, np.int32)
+    before, after = kernels.neighbours(*w.word(m.member), codes, log.start, seen)
+    kernels.distinct(before, after, log.start, log.first, log.order, w.pos, lo, hi, rows, w.out)
+
+
+FAMILIES: Final[dict[str, Callable[[Measure, Work], None]]] = {
+    "count": _count, "sum": _sum, "age": _age, "tenure": _tenure, "streak": _streak, "max": _max,
+    "distinct": _distinct,
+}  # fmt: skip
+
+
+def _leaves(m: Measure) -> tuple[Ints, Ints, Ints, Ints]:
+    """The measure's windows as columns: lo, hi, row, count_row."""
+    found = np.array([(x.lo, x.hi, x.row, x.count_row) for x in m.leaves], np.int64)
+    lo, hi, rows, count_rows = np.ascontiguousarray(found.T)
+    return lo, hi, rows, count_rows

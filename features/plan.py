@@ -1,0 +1,157 @@
+"""From declarations to arrays: composites to windows, equal windows shared, grouped by entity.
+
+In: declarations. Out: one `EntityPlan` per entity, in which a window is only two edges (which
+positions) and windows that differ in nothing else share a measure (which running array).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from data.errors import UsageError
+from features.declarations import Declaration, Events, Request, Window
+from features.sorting import LIFE_US
+from features.spans import LIFE, microseconds
+from features.task import leaves
+
+Member = tuple[Events, str | None]  # a set, and a column that must not be null
+Cell = tuple[Window, str]  # a bare window, and what is computed of its events
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A window as the kernels see it: result row, edges of both ends.
+
+    A sum can bring the count of its window along, to `count_row`.
+    """
+
+    row: int
+    lo: int
+    hi: int
+    count_row: int = -1
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What several windows share: aggregate, event set, column, breaker, set of the counts."""
+
+    aggregate: str
+    member: int
+    column: str | None
+    breaker: int | None
+    leaves: tuple[Leaf, ...]
+    counted: int | None = None
+
+    def rows(self) -> list[int]:
+        """The result rows it fills."""
+        return [r for x in self.leaves for r in (x.row, x.count_row) if r >= 0]
+
+
+@dataclass(frozen=True)
+class EntityPlan:
+    """All windows of one entity.
+
+    Parameters
+    ----------
+    members : (event set, column that must not be null); the position is the bit.
+    edges : distinct offsets back from as_of in microseconds; `LIFE_US` for no beginning.
+    """
+
+    entity: tuple[str, ...]
+    members: tuple[Member, ...]
+    edges: tuple[int, ...]
+    measures: tuple[Measure, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole work: result rows and who fills them.
+
+    Parameters
+    ----------
+    rows : row of every cell that the kernels fill. Row i below `len(definitions)` belongs to
+        declaration i; the rows after them are operands that nobody asked for.
+    """
+
+    definitions: tuple[Declaration, ...]
+    rows: dict[Cell, int]
+    height: int
+    entities: tuple[EntityPlan, ...]
+
+
+def compile_plan(definitions: Sequence[Declaration]) -> Plan:
+    """The plan of a list of declarations with distinct names."""
+    rows: dict[Cell, int] = {}
+    for row, d in enumerate(definitions):
+        if isinstance(d, Window) and d.aggregate != "mean":
+            rows[cells(d)[0]] = row
+    height = len(definitions)
+    for cell in (c for d in definitions for w in leaves(d) for c in cells(w)):
+        if cell not in rows:
+            rows[cell] = height
+            height += 1
+    _check_sets(w for w, _ in rows)
+    groups: dict[tuple[str, ...], list[Cell]] = {}
+    for cell in rows:
+        groups.setdefault(cell[0].keys, []).append(cell)
+    entities = tuple(_entity_plan(keys, group, rows) for keys, group in groups.items())
+    return Plan(tuple(definitions), rows, height, entities)
+
+
+def cells(leaf: Window | Request) -> tuple[Cell, ...]:
+    """What the kernels compute for a leaf; a mean is a sum and the count of what was summed."""
+    if isinstance(leaf, Request):
+        return ()
+    # what is said about a window does not make it another computation
+    bare = replace(leaf, sign={}, reason="", source="", stage="request", role="model")
+    if leaf.aggregate != "mean":
+        return ((bare, leaf.aggregate),)
+    total = replace(bare, aggregate="sum")
+    return ((total, "sum"), (total, "count"))
+
+
+def _entity_plan(keys: tuple[str, ...], group: Iterable[Cell], rows: dict[Cell, int]) -> EntityPlan:
+    members: dict[Member, int] = {}
+    edges: dict[int, int] = {}
+    shared: dict[tuple[str, int, str | None, int | None], list[Leaf]] = {}
+    for cell in group:
+        w, aggregate = cell
+        bit = members.setdefault((w.events, w.column), len(members))
+        breaker = members.setdefault((w.breaker, None), len(members)) if w.breaker else None
+        lo, hi = (edges.setdefault(offset, len(edges)) for offset in _offsets(w))
+        column = None if aggregate == "count" else w.column
+        shared.setdefault((aggregate, bit, column, breaker), []).append(Leaf(rows[cell], lo, hi))
+    measures = [Measure(*key, tuple(found)) for key, found in shared.items()]
+    return EntityPlan(keys, tuple(members), tuple(edges), _paired(measures))
+
+
+def _paired(measures: Sequence[Measure]) -> tuple[Measure, ...]:
+    """Counts travel with sums over the same windows, of whatever set: one pass gives both."""
+    counts = [m for m in measures if m.aggregate == "count"]
+    others = []
+    for m in (m for m in measures if m.aggregate != "count"):
+        if m.aggregate == "sum" and counts:
+            count = counts.pop(0)
+            rows = {(x.lo, x.hi): x.row for x in count.leaves}
+            taken = [replace(x, count_row=rows.pop((x.lo, x.hi), -1)) for x in m.leaves]
+            left = tuple(x for x in count.leaves if x.row in rows.values())
+            counts += [replace(count, leaves=left)] if left else []
+            others.append(replace(m, leaves=tuple(taken), counted=count.member))
+        else:
+            others.append(m)
+    return (*others, *counts)
+
+
+def _offsets(w: Window) -> tuple[int, int]:
+    end = microseconds(w.delay)
+    return (LIFE_US if w.over == LIFE else end + microseconds(w.over)), end
+
+
+def _check_sets(windows: Iterable[Window]) -> None:
+    """One name, one set: else two columns of the same name could differ."""
+    known: dict[str, Events] = {}
+    for events in (e for w in windows for e in (w.events, w.breaker) if e):
+        if known.setdefault(events.name, events) != events:
+            fix = "give one of them another name"
+            raise UsageError(
+                "the name means two event sets", where=f"events '{events.name}'", fix=fix
+            )

@@ -1,0 +1,94 @@
+"""The oracle: every feature by a plain loop over events as dictionaries. Slow and obvious.
+
+It shares nothing with the engine but the declarations and the words of the rule:
+`as_of - delay - over <= known_ts < as_of - delay`.
+"""
+
+import math
+from datetime import timedelta
+from typing import Any
+
+from features.declarations import (
+    LIFE,
+    Declaration,
+    Difference,
+    Events,
+    Rate,
+    Ratio,
+    Request,
+    Window,
+)
+
+Row = dict[str, Any]
+
+
+def naive_features(
+    definitions: list[Declaration], events: list[Row], cases: list[Row]
+) -> dict[str, list[Any]]:
+    """Values per column name. Null is None; events and cases are rows of plain Python values."""
+    events = sorted(events, key=lambda e: (e["known_ts"], e["event_ts"], e["event_id"]))
+    return {d.name: [value(d, events, case) for case in cases] for d in definitions}
+
+
+def value(d: Declaration, events: list[Row], case: Row) -> Any:
+    if isinstance(d, Window):
+        return window(d, events, case)
+    if isinstance(d, Request):
+        asked = case[f"request_{d.column}"]
+        return asked if asked is None or d.equals is None else float(asked == d.equals)
+    a, b = value(d.a, events, case), value(d.b, events, case)
+    if a is None or b is None:
+        return None
+    if isinstance(d, Rate):
+        mean, weight = d.prior
+        return (a + mean * weight) / (b + weight)
+    if isinstance(d, Difference):
+        return a - b
+    assert isinstance(d, Ratio)
+    return a / b if b != 0 else None
+
+
+def window(w: Window, events: list[Row], case: Row) -> float | None:
+    if any(case[k] is None for k in w.keys):
+        return None
+    end = case["as_of"] - w.delay
+    own = [e for e in events if all(e[k] == case[k] for k in w.keys)]
+    past = [e for e in own if e["known_ts"] < end]
+    if w.over != LIFE:
+        past = [e for e in past if e["known_ts"] >= end - w.over]
+    return aggregate(w, past, case)
+
+
+def aggregate(w: Window, past: list[Row], case: Row) -> float | None:
+    found = [e for e in past if belongs(e, w.events)]
+    if w.aggregate == "count":
+        return len(found)
+    if w.aggregate == "streak":
+        assert w.breaker
+        ends = [n for n, e in enumerate(past) if belongs(e, w.breaker)]
+        since = past[ends[-1] + 1 :] if ends else past
+        return sum(belongs(e, w.events) for e in since)
+    if w.aggregate in ("age", "tenure"):
+        which = -1 if w.aggregate == "age" else 0
+        if not found:
+            return None
+        gone: timedelta = case["as_of"] - found[which]["known_ts"]
+        return gone / timedelta(microseconds=1) / 86_400e6
+    values: list[float] = [e[w.column or ""] for e in found if not null(e[w.column or ""])]
+    if w.aggregate == "distinct":
+        return len(set(values))
+    if w.aggregate == "sum":
+        return sum(values)
+    if not values:
+        return None
+    return max(values) if w.aggregate == "max" else sum(values) / len(values)
+
+
+def belongs(event: Row, events: Events) -> bool:
+    return event["event_type"] in events.types and all(
+        event[c] is not None and event[c] in allowed for c, allowed in events.where.items()
+    )
+
+
+def null(x: Any) -> bool:
+    return x is None or (isinstance(x, float) and not math.isfinite(x))
