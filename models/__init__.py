@@ -1,0 +1,1 @@
+"""Any table: split, estimator, calibration, metrics, policy, explanation, artifact."""

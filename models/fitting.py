@@ -1,0 +1,236 @@
+"""What both estimators do in `fit`: order the rows, hold some out, train on the rest.
+
+In: a checked table, a float target, weights, and what says which rows are held out. Out: the
+booster with the held-out rows' raw scores, on which the estimator calibrates.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import lightgbm as lgb
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from data.errors import UsageError
+from models.boosting import Params, boost, check_params, check_signs, raw_scores
+from models.encode import Encoding, Matrix, Table, encode, learn_encoding
+from models.inputs import check_lengths
+from models.rows import distinct_rows, take, take_in_place
+from models.split import NO_GAP, check_slice, latest_rows, microseconds
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to fit.
+
+    `share` 0 holds nothing out; with times and `refit` it is cut into `folds` slices, each scored
+    by trees of what lies before it; `refit` trains once more on all rows; `stratify` keeps both
+    classes in each slice; `relative` weights (amounts) are scaled to a mean of 1.
+    """
+
+    objective: str
+    params: Params | None
+    monotone: Mapping[str, int] | None
+    share: float
+    folds: int
+    gap: timedelta | None
+    refit: bool
+    stratify: bool
+    relative: bool
+    seed: int
+    num_threads: int
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """`centre`: median of each column's known values. `raw`, `y`, `weight`: the held-out rows."""
+
+    booster: lgb.Booster
+    encoding: Encoding
+    signs: tuple[int, ...]
+    centre: Floats
+    raw: Floats
+    y: Floats
+    weight: Floats
+    n_fit: int
+
+
+@dataclass(frozen=True)
+class _Ordered:
+    """Distinct rows in hash order: `matrix[rows[i]]` is row i of the rest; `n_rows` came in."""
+
+    matrix: Matrix
+    rows: Rows
+    cell: Rows
+    y: Floats
+    weight: Floats
+    us: NDArray[np.int64] | None
+    codes: NDArray[np.int64] | None
+    n_rows: int
+
+
+def fit_held_out(
+    X: Table,
+    y: Floats,
+    weight: Floats,
+    groups: ArrayLike | None,
+    times: Any,
+    settings: Settings,
+) -> Fitted:
+    """Train on the rows that are not held out; only the content of the rows decides, not order."""
+    params = check_params(settings.params)
+    encoding = learn_encoding(X)
+    signs = check_signs(settings.monotone, encoding)
+    data = _order(encode(encoding, X), y, weight, groups, times, settings)
+    slices = _slices(data, settings)
+    refit = settings.refit and slices[0][0].size < data.rows.size
+    apart = [take(data.matrix, data.rows[held]) for _, held in slices]
+
+    def train(part: Matrix, at: Rows) -> lgb.Booster:
+        return boost(
+            part,
+            data.y[at],
+            data.weight[at],
+            objective=settings.objective,
+            params=params,
+            encoding=encoding,
+            signs=signs,
+            seed=settings.seed,
+            num_threads=settings.num_threads,
+        )
+
+    raw = []
+    for (fit, _), rows in zip(slices, apart, strict=True):
+        matrix = (take if refit else take_in_place)(data.matrix, data.rows[fit])
+        booster = train(matrix, fit)
+        raw.append(raw_scores(booster, rows, settings.num_threads))
+    if refit:
+        matrix = take_in_place(data.matrix, data.rows)
+        booster = train(matrix, np.arange(data.rows.size))
+    held = np.concatenate([held for _, held in slices])
+    y, weight, n_fit = data.y[held], data.weight[held], slices[-1][0].size
+    centre = _centre(matrix)
+    return Fitted(booster, encoding, signs, centre, np.concatenate(raw), y, weight, int(n_fit))
+
+
+def _order(
+    matrix: Matrix,
+    y: Floats,
+    weight: Floats,
+    groups: ArrayLike | None,
+    times: Any,
+    settings: Settings,
+) -> _Ordered:
+    us = None if times is None else microseconds(times)
+    codes = None if groups is None else pd.factorize(np.asarray(groups), sort=True)[0]
+    check_lengths(len(matrix), times=us, groups=codes)
+    also = [a.astype(np.int64) for a in (us, codes) if a is not None]
+    distinct = distinct_rows(matrix, weight, y + 0.0, *also, seed=settings.seed)
+    rows = distinct.rows
+    scale = rows.size / distinct.weight.sum() if settings.relative else 1.0
+    return _Ordered(
+        matrix,
+        rows,
+        distinct.cell,
+        y[rows],
+        distinct.weight * scale,
+        None if us is None else us[rows],
+        None if codes is None else codes[rows],
+        int(np.count_nonzero(weight)),
+    )
+
+
+def _slices(data: _Ordered, settings: Settings) -> list[tuple[Rows, Rows]]:
+    """Pairs of rows to fit and rows to calibrate; one, or successive ones in time.
+
+    One late slice is one season: its level is that of a festival or of a quiet month. Several,
+    each later than its own trees, average the seasons and calibrate on more bad outcomes.
+    """
+    if settings.folds < 1:
+        raise UsageError(f"calibration_folds={settings.folds}", fix="give 1 or more")
+    if settings.folds == 1 or data.us is None or not settings.share:
+        return [_hold_out(data, settings)]
+    if not settings.refit:
+        fix = "with several slices no single one of the fitted trees has seen all rows"
+        raise UsageError("calibration_folds without refit", fix=f"pass refit=True: {fix}")
+    every = np.argsort(data.us, kind="stable")
+    ordered = every[-max(round(settings.share * every.size), settings.folds) :]
+    target = data.y if settings.stratify else None
+    gap = int((settings.gap or NO_GAP) / timedelta(microseconds=1))
+    slices: list[tuple[Rows, Rows]] = []
+    for part in np.array_split(ordered, settings.folds):
+        fit = np.flatnonzero(data.us < data.us[part[0]] - gap)
+        if slices or (fit.size and (target is None or np.ptp(target[fit]) > 0)):
+            slices.append((fit, np.sort(part)))  # a slice too early to have a past is left out
+    check_slice("fit", slices[0][0] if slices else every[:0], target)
+    check_slice("calibrate", np.concatenate([part for _, part in slices]), target)
+    return slices
+
+
+def _hold_out(data: _Ordered, settings: Settings) -> tuple[Rows, Rows]:
+    """Rows to fit and rows to calibrate: the latest, else whole groups, else a share of each class.
+
+    With times the order in time alone decides: known users come back in production too, and a
+    slice of strangers only would calibrate for another population. Rows of equal features are
+    never parted, else the model would have seen what it calibrates on. A table of few different
+    rows (10 of each and more) cannot hide its noise in the trees: there all rows calibrate, since
+    holding out whole cells would leave holes instead.
+    """
+    y, us, codes, cell = data.y, data.us, data.codes, data.cell
+    every = np.arange(y.size)
+    if not 0 <= settings.share < 1:
+        raise UsageError(f"calibration_share={settings.share}", fix="give a share in [0, 1)")
+    if not settings.share:
+        fit, held = every, every[:0]
+    elif us is not None:
+        fit, held = latest_rows(us, settings.share, settings.gap or NO_GAP)
+    elif codes is not None:
+        held = _whole_groups(codes, settings)
+        fit = np.setdiff1d(every, held)
+    else:
+        strata = y if settings.stratify else np.zeros_like(y)
+        few = data.n_rows >= 10 * (cell.max() + 1)
+        fit, held = (every, every) if few else _share_of_cells(strata, cell, settings.share)
+    target = y if settings.stratify else None
+    check_slice("fit", fit, target)
+    if settings.share:
+        check_slice("calibrate", held, target)
+    return fit, held
+
+
+def _share_of_cells(strata: Floats, cell: Rows, share: float) -> tuple[Rows, Rows]:
+    """The first cells of each stratum are held out; in hash order the first are any.
+
+    A cell is of the highest stratum in it. The only cell of a stratum is on both sides: nothing
+    honest can be said of it anyway.
+    """
+    stratum = np.full(cell.max() + 1, -np.inf)
+    np.maximum.at(stratum, cell, strata)
+    fit, held = np.ones(stratum.size, bool), np.zeros(stratum.size, bool)
+    for value in np.unique(stratum):
+        cells = np.flatnonzero(stratum == value)
+        count = min(int(np.ceil(share * cells.size)), max(cells.size - 1, 1))
+        held[cells[:count]] = True
+        fit[cells[:count]] = cells.size == 1
+    return np.flatnonzero(fit[cell]), np.flatnonzero(held[cell])
+
+
+def _whole_groups(codes: NDArray[np.int64], settings: Settings) -> Rows:
+    """Rows of randomly chosen groups, until their share is reached; null groups stay to fit."""
+    sizes = np.bincount(codes[codes >= 0])
+    order = np.random.default_rng(settings.seed).permutation(sizes.size)
+    enough = int(np.searchsorted(np.cumsum(sizes[order]), settings.share * codes.size)) + 1
+    return np.flatnonzero(np.isin(codes, order[:enough]))
+
+
+def _centre(matrix: Matrix) -> Floats:
+    """Medians of the first rows, which hash order makes a random sample; NaN if none is known."""
+    sample = matrix[:10_000]
+    known = [column[~np.isnan(column)] for column in sample.T]
+    return np.array([np.median(k) if k.size else np.nan for k in known], np.float64)

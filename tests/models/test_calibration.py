@@ -1,0 +1,95 @@
+import json
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from sklearn.isotonic import IsotonicRegression
+
+from models.calibration import (
+    METHODS,
+    as_json,
+    calibrate,
+    expit,
+    fit_calibrator,
+    fit_logistic,
+    from_json,
+)
+
+REAL = [m for m in METHODS if m != "none"]
+
+
+def _slice(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    raw = rng.normal(-2, 1.5, n)
+    return raw, (rng.random(n) < expit(0.6 * raw + 0.5)).astype(float)
+
+
+def test_isotonic_is_scikit_learns_where_the_ends_do_not_touch() -> None:
+    raw, y = _slice(3_000)
+    calibrator = fit_calibrator("isotonic", raw, y, np.ones_like(y))
+    theirs = IsotonicRegression(out_of_bounds="clip").fit(raw, y).predict(raw)
+    inner = np.abs(raw - raw.mean()) < 1.5
+    np.testing.assert_allclose(calibrate(calibrator, raw)[inner], theirs[inner], atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["isotonic", "sigmoid"])
+def test_the_mean_probability_is_the_mean_outcome(method: str) -> None:
+    raw, y = _slice(3_000)
+    weight = np.random.default_rng(1).integers(1, 4, y.size).astype(float)
+    p = calibrate(fit_calibrator(method, raw, y, weight), raw)
+    # The tie-breaking share and Platt's two extra rows are all that may differ.
+    assert weight @ p / weight.sum() == pytest.approx(weight @ y / weight.sum(), rel=2e-3)
+
+
+@pytest.mark.parametrize("method", REAL)
+@pytest.mark.parametrize("order", [1.0, -1.0])
+def test_probabilities_rise_with_the_score_even_where_the_outcome_falls(
+    method: str, order: float
+) -> None:
+    raw, y = _slice(500)
+    p = calibrate(fit_calibrator(method, order * raw, y, np.ones_like(y)), np.sort(raw))
+    assert (np.diff(p) > 0).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_perfect_separation_gives_no_certainty(method: str) -> None:
+    raw = np.array([-30.0, -20.0, 20.0, 30.0])
+    y = np.array([0.0, 0.0, 1.0, 1.0])
+    calibrator = fit_calibrator(method, raw, y, np.ones(4))
+    p = calibrate(calibrator, np.array([-1e9, -30, 0, 30, 1e9]))
+    assert (p > 0).all()
+    assert (p < 1).all()
+    assert p[0] < 0.5 < p[-1]
+
+
+def test_separated_slices_say_what_their_size_can_say() -> None:
+    raw, y = np.array([-20.0] * 3 + [20.0] * 3), np.array([0.0] * 3 + [1.0] * 3)
+    p = calibrate(fit_calibrator("sigmoid", raw, y, np.ones(6)), raw)
+    np.testing.assert_allclose(p, [0.2] * 3 + [0.8] * 3, atol=1e-5)  # 1/5 and 4/5
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_json_keeps_every_bit(method: str) -> None:
+    raw, y = _slice(300)
+    calibrator = fit_calibrator(method, raw, y, np.ones_like(y))
+    assert from_json(json.loads(json.dumps(as_json(calibrator)))) == calibrator
+
+
+def test_logistic_regression_finds_the_minimum() -> None:
+    raw, y = _slice(400)
+    design, weight = np.column_stack([np.ones(400), raw]), np.linspace(0.5, 2, 400)
+
+    def loss(b: np.ndarray) -> float:
+        s = design @ b
+        return float(weight @ (np.logaddexp(0, s) - y * s))
+
+    theirs = minimize(loss, np.zeros(2), tol=1e-12).x
+    np.testing.assert_allclose(fit_logistic(design, y, weight), theirs, atol=1e-4)
+
+
+def test_logistic_regression_survives_a_wild_start() -> None:
+    raw = np.array([1e4, -1e4, 1.0, -1.0])
+    coef = fit_logistic(
+        np.column_stack([np.ones(4), raw]), np.array([0.9, 0.2, 0.5, 0.5]), np.ones(4)
+    )
+    assert np.isfinite(coef).all()
