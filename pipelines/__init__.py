@@ -1,0 +1,1 @@
+"""Side effects: configuration, command line, batch jobs, tracking."""

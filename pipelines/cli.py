@@ -1,0 +1,126 @@
+"""`clawback`: arguments into a frozen configuration, one function called, an exit code out."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import MISSING, fields
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, Protocol, get_args, get_origin, get_type_hints
+
+from data.errors import UserError
+from pipelines.commands import COMMANDS, Tell
+from pipelines.config import plain_type, resolve
+
+EXIT_CODES = """exit codes:
+  0   done; retrain: promoted       6   a gate refused
+  2   usage or configuration        10  retrain kept the champion
+  3   data, or a file cannot be written  75  busy, try again
+  4   too many rows in quarantine   99  nothing to do
+  5   model or registry             143 stopped by SIGTERM
+
+Settings: flag > CLAWBACK_<SETTING> > clawback.toml > default. Times are UTC."""
+
+
+class Result(Protocol):
+    """What a command returns."""
+
+    exit_code: int
+
+    def summary(self) -> dict[str, Any]:
+        """Say it for a machine: plain JSON values."""
+        ...
+
+    def text(self) -> str:
+        """Say it for a person."""
+        ...
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is returned, and nothing but `SystemExit` raised."""
+    signal.signal(signal.SIGTERM, _stop)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads sleep: jobs share cores
+    arguments = vars(parser().parse_args(argv))
+    command = arguments.pop("command")
+    as_json, verbose = arguments.pop("json"), arguments.pop("verbose")
+    file = arguments.pop("config")
+    try:
+        config = resolve(command, COMMANDS, arguments, os.environ, file)
+        run = getattr(import_module(f"pipelines.{command}"), f"run_{command}")
+        result: Result = run(config, progress(verbose))
+    except UserError as error:
+        _complain(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    print(json.dumps(result.summary(), ensure_ascii=False) if as_json else result.text())
+    return result.exit_code
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, made of the configuration classes."""
+    top = argparse.ArgumentParser(
+        "clawback",
+        description="Which advance refunds to pay instantly, and which later.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    below = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, kind in COMMANDS.items():
+        text = (kind.__doc__ or "").strip()
+        command = below.add_parser(name, help=text, description=text, epilog=EXIT_CODES)
+        command.formatter_class = argparse.RawDescriptionHelpFormatter
+        _add_settings(command, kind)
+        command.add_argument("--json", action="store_true", help="print a JSON summary")
+        command.add_argument("-v", "--verbose", action="store_true", help="show progress always")
+        command.add_argument("--config", type=Path, help="settings file [clawback.toml]")
+    return top
+
+
+def progress(verbose: bool) -> Tell:
+    """A function that shows a line of progress on stderr, if somebody may be watching."""
+    if not (verbose or sys.stderr.isatty()):
+        return lambda _line: None
+    start = time.monotonic()
+
+    def tell(line: str) -> None:
+        print(f"[{time.monotonic() - start:6.1f} s] {line}", file=sys.stderr, flush=True)
+
+    return tell
+
+
+def _add_settings(command: argparse.ArgumentParser, kind: type[Any]) -> None:
+    hints = get_type_hints(kind)
+    for spec in fields(kind):
+        shown = "" if spec.default in (MISSING, None, False) else f" [{spec.default}]"
+        text = spec.metadata["help"] + shown
+        if spec.metadata["positional"]:
+            command.add_argument(spec.name, nargs="?", help=text)
+            continue
+        flag = "--" + spec.name.replace("_", "-")
+        if plain_type(hints[spec.name]) is bool:
+            command.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
+            continue
+        choices = get_args(hints[spec.name]) if get_origin(hints[spec.name]) is Literal else None
+        metavar = None if choices else plain_type(hints[spec.name]).__name__.upper()
+        command.add_argument(flag, choices=choices, metavar=metavar, help=text)
+
+
+def _complain(error: UserError) -> None:
+    head = f"{error.where}: {error.what}" if error.where else error.what
+    print(f"error: {head}", file=sys.stderr)
+    if error.fix:
+        print(f"  fix: {error.fix}", file=sys.stderr)
+
+
+def _stop(_number: int, _frame: object) -> None:
+    """Leave through every `finally`: locks are released, tracked runs end."""
+    raise SystemExit(143)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""The commands and their settings: one frozen dataclass each, nothing heavy imported.
+
+`clawback <command>` builds the class and calls `pipelines.<command>.run_<command>(config)`; a
+notebook does the same.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pipelines.config import setting
+
+Tell = Callable[[str], None]
+"""Shows a line of progress."""
+
+Reasons = Literal["held", "all", "none"]
+Format = Literal["parquet", "csv"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulateConfig:
+    """Write a simulated marketplace as a ledger folder."""
+
+    out: Path = setting("ledger folder to write")
+    orders: int = setting("number of orders", 200_000)
+    months: int = setting("length of the history", 18)
+    seed: int = setting("seed: same seed, same bytes", 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapConfig:
+    """Turn a source's own tables into a ledger folder by a mapping file."""
+
+    mapping: Path = setting("mapping file (TOML)", positional=True)
+    out: Path = setting("ledger folder to write")
+    root: Path | None = setting("folder the mapping's paths start from [its own]", None)
+    task: str | None = setting("task whose event types and columns are also known", None)
+    max_quarantine: float = setting("share of broken rows that stops the job (exit 4)", 0.01)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckConfig:
+    """Check every row of a ledger file or folder; exit 3 if any is broken."""
+
+    path: Path = setting("ledger folder, Parquet or CSV file", positional=True)
+    task: str | None = setting("task whose event types and columns are also known", None)
+    reasons: Path | None = setting("Parquet or CSV file: a line per broken rule of a row", None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeaturesConfig:
+    """Compute the feature table of the task's decisions, or list its columns."""
+
+    list: bool = setting("print the columns and stop", False)
+    ledger: Path | None = setting("ledger folder", None)
+    task: str = setting("built-in name or TOML file", "advance_refund")
+    stage: Literal["request", "standing"] = setting("which decisions", "request")
+    since: str | None = setting("decisions known from this time on", None)
+    as_of: str | None = setting("decisions known before this time", None)
+    out: Path = setting("Parquet file to write", Path("artifacts/features.parquet"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneConfig:
+    """Choose hyper-parameters on time-ordered validation; write them to the task file."""
+
+    ledger: Path = setting("ledger folder")
+    task: str = setting("built-in name or TOML file", "advance_refund")
+    as_of: str | None = setting("labels and rows known before this time [ledger's end]", None)
+    since: str | None = setting("decisions from this time on [after the first tenth]", None)
+    target: str | None = setting("one target only [every target]", None)
+    folds: int = setting("walk-forward folds", 3)
+    span_days: int = setting("length of each fold", 30)
+    trials: int = setting("settings to try for each target", 30)
+    out: Path | None = setting("task file to write [the task's own file]", None)
+    seed: int = setting("seed", 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Fit the models as of a day, evaluate them on later matured cases, register them."""
+
+    ledger: Path = setting("ledger folder")
+    task: str = setting("built-in name or TOML file", "advance_refund")
+    policy: Path | None = setting("policy file [the task's]", None)
+    as_of: str | None = setting("what was known before this time [ledger's end]", None)
+    since: str | None = setting("decisions from this time on [after the first tenth]", None)
+    artifacts: Path = setting("folder of all results", Path("artifacts"))
+    tracking_uri: str | None = setting("MLflow store [sqlite in the artifacts folder]", None)
+    experiment: str = setting("MLflow experiment and registered model", "clawback")
+    evaluate_share: float = setting("latest share of the matured time kept to evaluate", 0.2)
+    evaluate_from: str | None = setting("first day kept to evaluate, instead of a share", None)
+    disjoint_users: bool = setting("no user both in fitting and in evaluation", False)
+    seed: int = setting("seed", 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreConfig:
+    """Score open requests and every user's standing; decide; write the tables."""
+
+    ledger: Path = setting("ledger folder")
+    as_of: str | None = setting("what was known before this time [ledger's end]", None)
+    since: str | None = setting("score all requests from this time on [only the open ones]", None)
+    model: str = setting("alias in the registry, or a model folder", "champion")
+    policy: Path | None = setting("policy file [the model's]", None)
+    artifacts: Path = setting("folder of all results", Path("artifacts"))
+    tracking_uri: str | None = setting("MLflow store [sqlite in the artifacts folder]", None)
+    experiment: str = setting("registered model", "clawback")
+    reasons: Reasons = setting("rows that get reasons of the model", "held")
+    format: Format = setting("file format of the tables", "parquet")
+    allow_stale: bool = setting("accept an as-of long after the ledger's end", False)
+    run_id: str | None = setting("name of the run [hash of the inputs]", None)
+    seed: int = setting("seed of the exploration band", 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainConfig(TrainConfig):
+    """Train a candidate; make it champion only if it beats the champion (exit 0, else 10)."""
+
+    epsilon: float = setting("how much worse a lower bound may be", 0.002)
+    replicates: int = setting("bootstrap replicates over users", 1000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoConfig:
+    """Simulate, check, train, score and decide; print what came of it."""
+
+    orders: int = setting("number of orders", 400_000)
+    seed: int = setting("seed", 0)
+    artifacts: Path = setting("folder of all results", Path("artifacts/demo"))
+
+
+COMMANDS: dict[str, type[Any]] = {
+    "simulate": SimulateConfig,
+    "map": MapConfig,
+    "check": CheckConfig,
+    "features": FeaturesConfig,
+    "tune": TuneConfig,
+    "train": TrainConfig,
+    "score": ScoreConfig,
+    "retrain": RetrainConfig,
+    "demo": DemoConfig,
+}

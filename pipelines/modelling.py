@@ -1,0 +1,200 @@
+"""Fitting every model of a task on what was known at one moment, and nothing later.
+
+The labels are read as of that moment, so a model fitted as of the evaluation's start is the model
+that could have been fitted then: neither young cases nor later corrections leak into it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data.errors import ContractError
+from data.ledger import Ledger
+from features.labels import labels
+from features.task import Task
+from models.causes import fit_causes
+from models.policy import Policy
+from models.risk import RiskModel
+from models.scan import ScanModel, fit_scan
+from pipelines.commands import Tell
+from pipelines.decisions import Decisions
+from pipelines.plan import ABUSE, AT_REQUEST, BLAME, MONEY, REPORT, Head, has_money, heads, horizon
+from pipelines.pricing import Money, instant_costs, segment_table, with_base
+from pipelines.track import normal_track
+
+Mask = NDArray[np.bool_]
+HEAVIEST = 10.0  # a rarely logged action must not let one row speak for hundreds
+CALIBRATION_SHARE, CALIBRATION_FOLDS = 0.5, 3  # half a year in three slices, not one season
+AMOUNT_QUANTILE = 0.9  # above, amounts weigh the same in the severity: a few would decide it
+CAUSE_SEGMENTS = ("refund_type", "reason")
+TRACK_SEGMENTS = ("refund_type", "return_method")
+SCAN_DEADLINE_HOURS = 14 * 24.0
+
+
+@dataclass(frozen=True)
+class Models:
+    """What a task's decisions need: a risk model per head, and the money's models if any."""
+
+    risk: Mapping[str, RiskModel]
+    money: Money | None = None
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Decisions of one stage with their labels, and what followed, as known at one moment."""
+
+    decisions: Decisions
+    labels: pd.DataFrame
+    track: pd.DataFrame
+
+    def usable(self, task: Task, target: str) -> Mask:
+        """Rows whose label counts: old enough, known, and paid at the request where money is."""
+        known = self.labels
+        good = known[f"{target}_matured"] & known[target].notna()
+        if has_money(task):
+            good &= known["paid_stage"] == "request"
+        return good.to_numpy(bool)
+
+    def weight(self) -> NDArray[np.float64]:
+        """1 / propensity of the logged action, so that the paid speak for all requests."""
+        if "act_prob" not in self.labels:
+            return np.ones(len(self.labels))
+        prob = self.labels["act_prob"].to_numpy(np.float64)
+        known = np.isfinite(prob) & (prob > 0)
+        return np.where(known, np.minimum(1 / np.where(known, prob, 1.0), HEAVIEST), 1.0)
+
+
+def lessons(
+    task: Task, ledger: Ledger, stages: Mapping[str, Decisions], moment: pd.Timestamp
+) -> dict[str, Lesson]:
+    """Every stage's decisions before `moment`, labelled with what was known then."""
+    result = {}
+    for stage, decisions in stages.items():
+        known = decisions.take((decisions.cases["as_of"] < moment).to_numpy(bool))
+        truth = labels(task, ledger, known.cases, moment)
+        track = normal_track(task, ledger, known.cases, moment) if has_money(task) else truth[[]]
+        result[stage] = Lesson(known, truth, track)
+    return result
+
+
+def fit_models(
+    task: Task, taught: Mapping[str, Lesson], policy: Policy | None, seed: int, tell: Tell
+) -> Models:
+    """One risk model per head and, where there is a policy, what its decisions cost."""
+    risk = {}
+    for head in heads(task):
+        tell(f"fitting {head.target} at {head.stage}")
+        risk[head.name] = fit_risk(task, taught[head.stage], head, seed)
+    if policy is None:
+        return Models(risk)
+    tell("fitting the money")
+    return Models(risk, fit_money(taught["request"], risk, policy))
+
+
+def fit_risk(task: Task, lesson: Lesson, head: Head, seed: int) -> RiskModel:
+    """The calibrated model of one head.
+
+    Raises
+    ------
+    ContractError : no matured row, or one class only.
+    """
+    rows = lesson.usable(task, head.target)
+    if not rows.any():
+        days = horizon(task, head.target).days
+        raise ContractError(
+            f"no case has a matured {head.target}",
+            where="training",
+            fix=f"give a history that is longer than twice the horizon of {days} days",
+        )
+    part, y = lesson.decisions.take(rows), lesson.labels[head.target].to_numpy()[rows]
+    model = RiskModel(
+        monotone=task.signs(head.target, part.X.columns),
+        params=task.params(head.target),
+        calibration="beta",
+        calibration_share=CALIBRATION_SHARE,
+        calibration_folds=CALIBRATION_FOLDS,
+        gap=horizon(task, head.target),
+        refit=True,
+        random_state=seed,
+        num_threads=2,
+    )
+    times, weight = part.cases["as_of"], lesson.weight()[rows]
+    return model.fit(part.X, y, times=times, sample_weight=weight)
+
+
+def fit_money(lesson: Lesson, risk: Mapping[str, RiskModel], policy: Policy) -> Money:
+    """Severity by fault, causes, and the normal track's averages, on matured cases.
+
+    Parameters
+    ----------
+    risk : the models of the request's heads; costs at a scan are shares of what they expect.
+    """
+    known = lesson.labels
+    table = segment_table(lesson.decisions.cases)
+    table = table.assign(weight=lesson.weight(), cause=known["cause"])
+    clawed = known[f"{MONEY}_matured"] & (known[MONEY] == 1) & known["cause"].notna()
+    causes = fit_causes(table[clawed.to_numpy(bool)], CAUSE_SEGMENTS)
+    money = Money(*lost_shares(lesson), causes, None)
+    amount = table["amount_cents"].to_numpy(np.float64, na_value=np.nan)
+    table["amount_cents"] = np.minimum(amount, np.nanquantile(amount, AMOUNT_QUANTILE))
+    risks = request_risks(risk, lesson.decisions.X)
+    based = with_base(table, instant_costs(money, table, risks, policy))
+    return replace(money, scan=fit_track(lesson, based, policy))
+
+
+def lost_shares(lesson: Lesson, *, withdrawn: bool = True) -> tuple[float, float]:
+    """Unrecovered share of the money of claw-backs: by the buyer's fault, and of the others.
+
+    `withdrawn` False leaves out withdrawals, which end before a scan and are mostly repaid. Where
+    there is none of a kind, the share of all; without any claw-back, everything.
+    """
+    known = lesson.labels
+    clawed = known[f"{REPORT}_matured"] & (known[MONEY] == 1) & (known["paid_stage"] == "request")
+    if not withdrawn:
+        clawed &= known["cause"].astype(object) != "withdrawn"
+    most = float(known["paid_cents"][clawed].quantile(AMOUNT_QUANTILE)) if clawed.any() else 0.0
+    paid = known["paid_cents"].clip(upper=most) * lesson.weight()
+    lost = (known["loss_cents"] / known["paid_cents"]).clip(0.0, 1.0) * paid
+    every = float(lost[clawed].sum() / paid[clawed].sum()) if clawed.any() else 1.0
+    kinds = [clawed & (known[ABUSE] == fault) for fault in (1, 0)]
+    abuse, other = (float(lost[k].sum() / paid[k].sum()) if k.any() else every for k in kinds)
+    return abuse, other
+
+
+def request_risks(risk: Mapping[str, RiskModel], X: pd.DataFrame) -> pd.DataFrame:
+    """`p_claw` and `p_abuse` of requests."""
+    columns = {"p_claw": chunked(risk[AT_REQUEST.name], X), "p_abuse": chunked(risk[BLAME.name], X)}
+    return pd.DataFrame(columns, index=X.index)
+
+
+def fit_track(lesson: Lesson, table: pd.DataFrame, policy: Policy) -> ScanModel:
+    """Chances and hours of the normal track, and what paying at the first scan cost.
+
+    A claw-back counts with the share that its fault usually loses, not with what this one lost:
+    few are paid at a scan, and one large debt more or less would move the average.
+    """
+    known = lesson.labels
+    clawed = known[MONEY].to_numpy(np.float64)
+    share = np.where(known[ABUSE] == 1, *lost_shares(lesson, withdrawn=False))
+    price = known["cause"].astype(object).map(dict(policy.clawback_cost_cents))
+    columns: dict[str, Any] = {
+        "paid_stage": known["paid_stage"],
+        "scan_hours": lesson.track["scan_hours"],
+        "refund_hours": lesson.track["refund_hours"],
+        "loss_cents": clawed * share * table["amount_cents"].to_numpy(),
+        "clawcost_cents": np.where(clawed == 1, price.astype(np.float64), 0.0 * clawed),
+    }
+    as_of = lesson.decisions.cases["as_of"]
+    old = as_of <= as_of.max() - pd.Timedelta(hours=SCAN_DEADLINE_HOURS)
+    matured = known[f"{MONEY}_matured"] | known["paid_stage"].isna()
+    return fit_scan(table.assign(**columns)[old & matured], TRACK_SEGMENTS, SCAN_DEADLINE_HOURS)
+
+
+def chunked(model: Any, X: pd.DataFrame, rows: int = 100_000) -> NDArray[np.float64]:
+    """Probabilities of the bad outcome, a block of rows at a time."""
+    parts = [model.predict_proba(X.iloc[at : at + rows])[:, 1] for at in range(0, len(X), rows)]
+    return np.concatenate(parts) if parts else np.empty(0)

@@ -1,0 +1,197 @@
+"""`clawback train`: fit, judge, fit on everything, write both as bundles, track and register.
+
+Two versions are registered: the judged one, which the figures belong to and which the next
+`retrain` compares with, and the final one, the same recipe on all matured data, which scores.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from data.ledger import Ledger
+from data.store import read_ledger
+from features.task import load_task
+from pipelines.as_of import moment
+from pipelines.atomic import locked, publish
+from pipelines.bundle import Bundle, read_bundle, write_bundle
+from pipelines.commands import Tell, TrainConfig
+from pipelines.config import identity
+from pipelines.evaluation import Verdict
+from pipelines.modelling import Models
+from pipelines.plan import heads, policy_of
+from pipelines.plots import plot_model
+from pipelines.pyfunc import save_pyfunc
+from pipelines.tracking import (
+    CHALLENGER,
+    CHAMPION,
+    Store,
+    log_facts,
+    log_ledger,
+    move_alias,
+    open_store,
+    reap,
+    register,
+    tracked_run,
+    version_of,
+)
+from pipelines.training import Recipe, Trial, fit_final, try_recipe
+
+LOCK = ".train.lock"
+PLACES = ("artifacts", "tracking_uri", "ledger")  # say where, not what
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A bundle that is in the registry."""
+
+    bundle: Bundle
+    version: str
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What was trained; `final` scores, `judged` has the figures."""
+
+    judged: Registered
+    final: Registered | None
+    metrics: Mapping[str, float]
+    run: str
+    store: str
+    champion: bool
+    exit_code: int = 0
+    why: str = ""
+
+    def summary(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "judged": {"version": self.judged.version, "model": self.judged.bundle.version},
+            "final": self.final
+            and {
+                "version": self.final.version,
+                "model": self.final.bundle.version,
+                "folder": str(self.final.bundle.folder),
+            },
+            "champion": self.champion,
+            "mlflow_run": self.run,
+            "mlflow_store": self.store,
+            "metrics": {k: v for k, v in self.metrics.items() if v == v},
+            **({"why": self.why} if self.why else {}),
+        }
+
+    def text(self) -> str:
+        """A few lines for a person."""
+        best = self.final or self.judged
+        lines = [
+            f"model {best.bundle.version} (registry version {best.version}"
+            f"{', champion' if self.champion else ''}) in {best.bundle.folder}"
+        ]
+        for head in best.bundle.heads:
+            figures = [
+                f"{name.replace('_', ' ')} {self.metrics[f'{head.name}.{name}']:.3f}"
+                for name in ("auc", "average_precision", "calibration_error")
+                if f"{head.name}.{name}" in self.metrics
+            ]
+            lines.append(f"  {head.target} at {head.stage}, later cases: {', '.join(figures)}")
+        lines.append(f"  MLflow run {self.run} in {self.store}")
+        return "\n".join([*lines, *([f"  {self.why}"] if self.why else [])])
+
+
+def run_train(config: TrainConfig, tell: Tell = lambda _line: None) -> TrainResult:
+    """Train and register; the first model becomes champion.
+
+    Raises
+    ------
+    ContractError : a ledger that cannot be read, too little matured history, one class.
+    BusyError : another training writes to the same folder.
+    """
+    with locked(config.artifacts / LOCK):
+        recipe, ledger = prepare(config, tell)
+        store = open_store(config.artifacts, config.tracking_uri, config.experiment)
+        reap(store)
+        with tracked_run(store, "train", {}) as run:
+            trial = try_recipe(recipe, ledger, tell)
+            log_trial(config, trial, store, run)
+            judged = save(trial, trial.models, "judged", store, run, {})
+            final = save(
+                trial, fit_final(trial, tell), "final", store, run, {"judged_as": judged.version}
+            )
+            first = version_of(store, CHAMPION) is None
+            move_alias(store, CHALLENGER, final.version, {"gate": "train"})
+            if first:
+                move_alias(store, CHAMPION, final.version, {"gate": "first model"})
+            return TrainResult(judged, final, trial.metrics, run, store.uri, champion=first)
+
+
+def prepare(config: TrainConfig, tell: Tell, also: Collection[str] = ()) -> tuple[Recipe, Ledger]:
+    """What to train on what; `also` names further columns to read."""
+    task = load_task(config.task)
+    policy = policy_of(task, config.policy, config.task)
+    tell(f"reading {config.ledger}")
+    ledger = read_ledger(config.ledger, task.columns_needed() | set(also))
+    recipe = Recipe(
+        task=task,
+        policy=policy,
+        as_of=moment(config.as_of, ledger),
+        since=config.since,
+        evaluate_share=config.evaluate_share,
+        evaluate_from=config.evaluate_from,
+        disjoint_users=config.disjoint_users,
+        seed=config.seed,
+    )
+    return recipe, ledger
+
+
+def save(
+    trial: Trial, models: Models, role: str, store: Store, run: str, tags: Mapping[str, str]
+) -> Registered:
+    """Write models as a bundle of the artifacts folder, and register it."""
+    recipe = trial.recipe
+    facts = {
+        "role": role,
+        "as_of": str(recipe.as_of),
+        "start": str(trial.start),
+        "fitted_until": str(trial.judged_from if role == "judged" else recipe.as_of),
+        "task_version": trial.task.version,
+        "policy_version": recipe.policy.version if recipe.policy else "",
+        "ledger": trial.ledger,
+        "seed": recipe.seed,
+    }
+
+    def fill(folder: Path) -> str:
+        return write_bundle(folder, trial.task, recipe.policy, models, facts)
+
+    bundle = read_bundle(publish(store.artifacts / "models", fill))
+    named = {"model_version": bundle.version, "task_version": trial.task.version, "role": role}
+    with TemporaryDirectory() as scratch:
+        folder = save_pyfunc(bundle, Path(scratch) / "model")
+        version = register(store, run, folder, {**named, **tags}, role)
+    return Registered(bundle, version)
+
+
+def log_trial(config: TrainConfig, trial: Trial, store: Store, run: str) -> None:
+    """Log settings, figures, plots and which data it was."""
+    params: dict[str, Any] = identity(config, leave_out=PLACES)
+    params |= {f"{h.target}.{k}": v for h in heads(trial.task) for k, v in _params(trial, h.target)}
+    params |= {
+        "task_version": trial.task.version,
+        "start": trial.start,
+        "judged_from": trial.judged_from,
+    }
+    log_facts(store, run, params, trial.metrics)
+    log_ledger(store, run, str(config.ledger), trial.ledger)
+    with TemporaryDirectory() as scratch:
+        for name, verdict in trial.verdicts.items():
+            _plot(name, verdict, Path(scratch))
+        store.client.log_artifacts(run, scratch, "plots")
+
+
+def _params(trial: Trial, target: str) -> list[tuple[str, Any]]:
+    return sorted(trial.task.params(target).items())
+
+
+def _plot(name: str, verdict: Verdict, folder: Path) -> None:
+    from models.points import points
+
+    plot_model(verdict.y, verdict.p, points(verdict.p), folder, name)
