@@ -1,0 +1,21 @@
+"""All benchmarks: `python -m tests.benchmarks.run --events 1000000`."""
+
+import argparse
+
+from tests.benchmarks import bench_features
+from tests.benchmarks.report import FIGURES, write_figures
+
+BENCHES = (bench_features.run,)  # each takes the number of events and returns its figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=1_000_000)
+    events = parser.parse_args().events
+    for bench in BENCHES:
+        write_figures(bench(events))
+    print(f"\nfigures: {FIGURES}")
+
+
+if __name__ == "__main__":
+    main()

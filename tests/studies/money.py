@@ -1,0 +1,52 @@
+"""Expected against true losses: train, decide a later period, ask the planted truth.
+
+The true loss is the truth table's expectation under the action that the decision file took; an
+action counts by itself if it holds at least 5 % of the money.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from data.ingest import write_ledger_table
+from data.market import World, simulate
+from data.market.judge import expected_against_true, judge, oracle
+from models.policy import load_policy
+from pipelines.as_of import stamp
+from pipelines.commands import ScoreConfig, TrainConfig
+from pipelines.demo import LATER, MATURE, costs_of
+from pipelines.score import run_score
+from pipelines.train import run_train
+
+RATIOS = ("all", "instant", "at_first_scan", "value_of_oracle")
+LEAST_SHARE = 0.05
+
+
+def money_study(folder: Path, n_orders: int, seed: int) -> pd.DataFrame:
+    """One row: the ratio of all decisions and of each large action, and the share of the oracle."""
+    market = simulate(World(n_orders=n_orders, seed=seed))
+    home = folder / str(seed)
+    write_ledger_table(market.events, home / "ledger")
+    end = market.events["known_ts"].to_numpy().max()
+    until = stamp(int(pd.Timestamp(end).as_unit("us").value)) - MATURE
+    since = (until - LATER).floor("D")
+    trained = run_train(
+        TrainConfig(ledger=home / "ledger", artifacts=home, as_of=str(since), seed=seed)
+    )
+    model = (trained.final or trained.judged).bundle.folder
+    scored = run_score(
+        ScoreConfig(
+            ledger=home / "ledger", artifacts=home, model=str(model), since=str(since),
+            as_of=str(until), reasons="none",
+        )
+    )  # fmt: skip
+    truth = market.truth.to_pandas()
+    table = expected_against_true(scored.decisions, truth)
+    large = table[(table["money_share"] >= LEAST_SHARE) & (table["true_cents"] > 0)]
+    costs = costs_of(load_policy())
+    cases = truth[truth["case_id"].isin(scored.decisions["case_id"].astype("int64"))]
+    best = judge(oracle(cases, costs), truth, costs).net_value_cents
+    ours = judge(scored.decisions, truth, costs).net_value_cents
+    return pd.DataFrame(
+        [{"seed": seed, **large["ratio"].to_dict(), "value_of_oracle": ours / best}]
+    )
