@@ -40,7 +40,7 @@ def observables(bought: pd.DataFrame, cases: pd.DataFrame, categories: list[str]
     paid = ~bought["unpaid"].to_numpy()
     placed, buyer = bought["placed"].to_numpy(), bought["user"].to_numpy()
     user, at = cases["user"].to_numpy(), cases["at"].to_numpy()
-    count, first = _earlier(buyer[paid], placed[paid], user, at)
+    count, first = earlier(buyer[paid], placed[paid], user, at)
     return pd.DataFrame(
         {
             "case_id": np.arange(len(cases)),
@@ -55,21 +55,23 @@ def observables(bought: pd.DataFrame, cases: pd.DataFrame, categories: list[str]
             "payment_method": np.array(PAYMENTS)[cases["payment"]],
             "member_level": cases["level"],
             "user_orders": count,
-            "user_requests": _earlier(user, at, user, at)[0],
-            "user_unpaid": _earlier(buyer[~paid], placed[~paid], user, at)[0],
+            "user_requests": earlier(user, at, user, at)[0],
+            "user_unpaid": earlier(buyer[~paid], placed[~paid], user, at)[0],
             "tenure_days": (at - first) / DAY,
         }
     )
 
 
-def _earlier(keys: Array, times: Array, key: Array, at: Array) -> tuple[Array, Array]:
+def earlier(keys: Array, times: Array, key: Array, at: Array) -> tuple[Array, Array]:
     """How many events of the same key lie strictly before `at`, and when the first did."""
     order = np.lexsort((times, keys))
     keys, times = keys[order], times[order]
     start = np.searchsorted(keys, key)
-    origin = int(times.min()) if len(times) else 0
-    width = int(max(at.max(), times.max() if len(times) else 0)) - origin + 2
-    stop = np.searchsorted(keys * width + (times - origin), key * width + (at - origin))
+    clock = np.unique(times)  # positions, not microseconds: a user's code times those overflows
+    width = len(clock) + 1
+    stop = np.searchsorted(
+        keys * width + np.searchsorted(clock, times), key * width + np.searchsorted(clock, at)
+    )
     count = stop - start
     first = np.where(count > 0, times[np.minimum(start, len(times) - 1)], at) if len(times) else at
     return count, first
