@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from data.contract import Contract, load_contract
 from data.errors import UsageError, nearest
 from features.declarations import STAGES, Composite, Declaration, Events, Request, Window, unique
 from features.label_form import label_columns, label_sets, read_label
@@ -126,6 +127,10 @@ class Task:
         needed.update(w.column for w in self.windows() if w.column)
         needed |= label_columns(read_label(self.label, self.name))
         return needed | set(self.entity_columns())
+
+    def contract(self) -> Contract:
+        """The ledger's contract, widened by the event types and columns that the task declares."""
+        return load_contract().adding(columns=self.columns, event_types=self.event_types)
 
 
 def leaves(d: Declaration) -> Iterator[Window | Request]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from data.check import check
-from data.contract import Contract, load_contract
+from data.contract import Contract
 from data.errors import ContractError
 from data.report import Report
 from features.task import load_task
@@ -53,7 +53,4 @@ def run_check(config: CheckConfig, tell: Tell = lambda _line: None) -> CheckResu
 
 def contract_of(task: str | None) -> Contract | None:
     """The contract, widened by what a task declares; None without a task."""
-    if task is None:
-        return None
-    declared = load_task(task)
-    return load_contract().adding(columns=declared.columns, event_types=declared.event_types)
+    return None if task is None else load_task(task).contract()

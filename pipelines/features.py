@@ -49,7 +49,7 @@ def run_features(config: FeaturesConfig, tell: Tell = lambda _line: None) -> Fea
         return FeaturesResult(task, names)
     if config.ledger is None:
         raise UsageError("setting 'ledger' is missing", fix="give --ledger, or only --list")
-    ledger = read_ledger(config.ledger, task.columns_needed())
+    ledger = read_ledger(config.ledger, task.columns_needed(), contract=task.contract())
     as_of = moment(config.as_of, ledger)
     cases = spine(task, ledger, stage=config.stage, since=config.since, as_of=as_of)
     if cases.empty:

@@ -146,7 +146,8 @@ def _prepare(config: ScoreConfig, tell: Tell) -> _Job:
     bundle = find_bundle(config.model, config.artifacts, config.tracking_uri, config.experiment)
     policy = load_policy(config.policy) if config.policy and bundle.policy else bundle.policy
     tell(f"reading {config.ledger}")
-    ledger = read_ledger(config.ledger, bundle.task.columns_needed())
+    task = bundle.task
+    ledger = read_ledger(config.ledger, task.columns_needed(), contract=task.contract())
     as_of = moment(config.as_of, ledger, allow_stale=config.allow_stale)
     since = None if config.since is None else stamp(instant(config.since))
     if since is not None and since >= as_of:

@@ -129,7 +129,8 @@ def prepare(config: TrainConfig, tell: Tell, also: Collection[str] = ()) -> tupl
     task = load_task(config.task)
     policy = policy_of(task, config.policy, config.task)
     tell(f"reading {config.ledger}")
-    ledger = read_ledger(config.ledger, task.columns_needed() | set(also))
+    columns = task.columns_needed() | set(also)
+    ledger = read_ledger(config.ledger, columns, contract=task.contract())
     recipe = Recipe(
         task=task,
         policy=policy,

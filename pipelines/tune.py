@@ -47,7 +47,7 @@ def run_tune(config: TuneConfig, tell: Tell = lambda _line: None) -> TuneResult:
             f"'{config.task}' is built in and is not overwritten", fix="give --out my_task.toml"
         )
     wanted = _wanted(task, config.target)
-    ledger = read_ledger(config.ledger, task.columns_needed())
+    ledger = read_ledger(config.ledger, task.columns_needed(), contract=task.contract())
     as_of = moment(config.as_of, ledger)
     start = training_start(ledger, config.since, as_of)
     fitted = with_priors(task, ledger, start)

@@ -2,10 +2,11 @@
 
 import argparse
 
-from tests.benchmarks import bench_features
+from tests.benchmarks import bench_features, help_speed, reasons_speed, score_job
 from tests.benchmarks.report import FIGURES, write_figures
 
-BENCHES = (bench_features.run,)  # each takes the number of events and returns its figures
+# Each takes the number of events and returns its figures; reasons are those of the score job.
+BENCHES = (help_speed.run, bench_features.run, score_job.run, reasons_speed.run)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 from data.ingest import write_ledger_table
 from data.market import World, simulate
 from data.market.judge import expected_against_true, judge, oracle
+from data.store import read_ledger
 from models.policy import load_policy
 from pipelines.as_of import stamp
 from pipelines.commands import ScoreConfig, TrainConfig
@@ -27,8 +28,8 @@ def money_study(folder: Path, n_orders: int, seed: int) -> pd.DataFrame:
     market = simulate(World(n_orders=n_orders, seed=seed))
     home = folder / str(seed)
     write_ledger_table(market.events, home / "ledger")
-    end = market.events["known_ts"].to_numpy().max()
-    until = stamp(int(pd.Timestamp(end).as_unit("us").value)) - MATURE
+    end = int(read_ledger(home / "ledger", ()).known_us[-1])
+    until = stamp(end) - MATURE
     since = (until - LATER).floor("D")
     trained = run_train(
         TrainConfig(ledger=home / "ledger", artifacts=home, as_of=str(since), seed=seed)
