@@ -3,20 +3,24 @@
 In: matured cases with what became of them. Out: shrunk averages by segment (`models.segments`).
 The chance of a scan is fitted on cases that were not paid at the request: paid buyers have less
 reason to send the goods. A case paid at its first scan was unpaid until then and counts too;
-leaving those out would leave out the scanned ones.
+leaving those out would leave out the scanned ones. What a payment at the scan costs is said by two
+groups: the many who were paid at the request and whose parcel was scanned say how the cost differs
+between segments; the few who were paid at the scan say how high it is.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from data.errors import ContractError, nearest
 from models import segments
 from models.segments import SegmentMeans, look_up, shrunk_means
 
+Floats = NDArray[np.float64]
 COSTS = ("loss", "clawcost")
 NEEDED = (
     "paid_stage", "scan_hours", "refund_hours",
@@ -38,7 +42,12 @@ class ScanModel:
     clawcost: SegmentMeans
 
 
-def fit_scan(cases: pd.DataFrame, columns: Sequence[str], deadline_hours: float) -> ScanModel:
+def fit_scan(
+    cases: pd.DataFrame,
+    columns: Sequence[str],
+    deadline_hours: float,
+    cost_columns: Sequence[str] | None = None,
+) -> ScanModel:
     """Fit on cases old enough that the deadline and the label's horizon have passed.
 
     Parameters
@@ -49,9 +58,11 @@ def fit_scan(cases: pd.DataFrame, columns: Sequence[str], deadline_hours: float)
         `refund_hours` : from the request to the refund on the normal track, null if none;
         `base_loss_cents`, `base_clawcost_cents` : what each cost is a share of: the amount, or the
         cost expected if paid at the request (then riskier cases stay dearer inside a segment);
-        `loss_cents`, `clawcost_cents` : what the case cost; read where it was paid at a scan;
+        `loss_cents`, `clawcost_cents` : what the case cost; read where it was paid at a scan, or at
+        the request and then scanned;
         `weight` (optional) : 1/propensity of its action.
     columns : segments; cases that cannot be scanned need a column that tells them apart.
+    cost_columns : segments of the costs; `columns` without it.
     """
     missing = [c for c in NEEDED if c not in cases]
     if missing:
@@ -71,11 +82,15 @@ def fit_scan(cases: pd.DataFrame, columns: Sequence[str], deadline_hours: float)
     refund = np.where(held["paid_stage"].isna(), _floats(held, "refund_hours"), np.nan)
     weight = _weight(held)
 
+    soon = (stage == "request").to_numpy() & (_floats(cases, "scan_hours") <= deadline_hours)
+    by = columns if cost_columns is None else cost_columns
+
     def cost(name: str) -> SegmentMeans:
-        base = _floats(paid, f"base_{name}_cents")
-        with np.errstate(divide="ignore", invalid="ignore"):
-            share = np.where(base > 0, _floats(paid, f"{name}_cents") / base, np.nan)
-        return shrunk_means(share, paid, columns, _weight(paid) * base)
+        shape = _shares(cases[soon], name, by)
+        if not shape.overall > 0:
+            return _shares(paid, name, by)
+        expected = _floats(paid, f"base_{name}_cents") * look_up(shape, paid)
+        return _scaled(shape, _ratio(_floats(paid, f"{name}_cents"), expected, _weight(paid)))
 
     return ScanModel(
         deadline_hours=float(deadline_hours),
@@ -122,9 +137,29 @@ def scan_of_json(record: dict[str, Any]) -> ScanModel:
     return ScanModel(float(record["deadline_hours"]), **means)
 
 
-def _floats(table: pd.DataFrame, name: str) -> "np.ndarray[Any, np.dtype[np.float64]]":
+def _shares(cases: pd.DataFrame, name: str, columns: Sequence[str]) -> SegmentMeans:
+    """Cost over base by segment, so that the segment's money is right."""
+    base = _floats(cases, f"base_{name}_cents")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(base > 0, _floats(cases, f"{name}_cents") / base, np.nan)
+    return shrunk_means(share, cases, columns, _weight(cases) * base)
+
+
+def _scaled(means: SegmentMeans, factor: float) -> SegmentMeans:
+    values = {key: factor * value for key, value in means.values.items()}
+    return replace(means, overall=factor * means.overall, values=values)
+
+
+def _ratio(seen: Floats, expected: Floats, weight: Floats) -> float:
+    """Weighted sum of what was seen over that of what was expected; NaN where nothing was."""
+    known = np.isfinite(seen) & np.isfinite(expected)
+    total = float(weight[known] @ expected[known])
+    return float(weight[known] @ seen[known]) / total if total > 0 else float("nan")
+
+
+def _floats(table: pd.DataFrame, name: str) -> Floats:
     return table[name].to_numpy(np.float64, na_value=np.nan)
 
 
-def _weight(table: pd.DataFrame) -> "np.ndarray[Any, np.dtype[np.float64]]":
+def _weight(table: pd.DataFrame) -> Floats:
     return _floats(table, "weight") if "weight" in table else np.ones(len(table))

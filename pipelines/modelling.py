@@ -32,6 +32,7 @@ CALIBRATION_SHARE, CALIBRATION_FOLDS = 0.5, 3  # half a year in three slices, no
 AMOUNT_QUANTILE = 0.9  # above, amounts weigh the same in the severity: a few would decide it
 CAUSE_SEGMENTS = ("refund_type", "reason")
 TRACK_SEGMENTS = ("refund_type", "return_method")
+COST_SEGMENTS = ("reason", "risk_band")
 SCAN_DEADLINE_HOURS = 14 * 24.0
 
 
@@ -142,7 +143,7 @@ def fit_money(lesson: Lesson, risk: Mapping[str, RiskModel], policy: Policy) -> 
     amount = table["amount_cents"].to_numpy(np.float64, na_value=np.nan)
     table["amount_cents"] = np.minimum(amount, np.nanquantile(amount, AMOUNT_QUANTILE))
     risks = request_risks(risk, lesson.decisions.X)
-    based = with_base(table, instant_costs(money, table, risks, policy))
+    based = with_base(table, risks, instant_costs(money, table, risks, policy))
     return replace(money, scan=fit_track(lesson, based, policy))
 
 
@@ -191,7 +192,8 @@ def fit_track(lesson: Lesson, table: pd.DataFrame, policy: Policy) -> ScanModel:
     as_of = lesson.decisions.cases["as_of"]
     old = as_of <= as_of.max() - pd.Timedelta(hours=SCAN_DEADLINE_HOURS)
     matured = known[f"{MONEY}_matured"] | known["paid_stage"].isna()
-    return fit_scan(table.assign(**columns)[old & matured], TRACK_SEGMENTS, SCAN_DEADLINE_HOURS)
+    told = table.assign(**columns)[old & matured]
+    return fit_scan(told, TRACK_SEGMENTS, SCAN_DEADLINE_HOURS, COST_SEGMENTS)
 
 
 def chunked(model: Any, X: pd.DataFrame, rows: int = 100_000) -> NDArray[np.float64]:

@@ -20,6 +20,7 @@ from models.scan import ScanModel, apply_scan
 
 Floats = NDArray[np.float64]
 REQUEST = "request_"
+RISK_BANDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32)  # P(claw-back) doubles from one to the next
 #: Columns that only decisions read (task, role "policy"), by the name that `decide` gives them.
 EXPOSURE = {
     "open_cents": "user_advances_sum_amount_cents_life_less_user_money_back_sum_amount_cents_life",
@@ -78,16 +79,19 @@ def unrecovered_share(money: Money, risks: pd.DataFrame) -> Floats:
     return np.asarray(blame * money.lost_abuse + (1 - blame) * money.lost_other, np.float64)
 
 
-def scan_costs(money: Money, table: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
+def scan_costs(
+    money: Money, table: pd.DataFrame, risks: pd.DataFrame, costs: pd.DataFrame
+) -> pd.DataFrame:
     """Chance, hours and cost of paying at the first scan (`models.scan.apply_scan`)."""
     if money.scan is None:
         raise UsageError("the model has no averages of the normal track", fix="train again")
-    return apply_scan(money.scan, with_base(table, costs))
+    return apply_scan(money.scan, with_base(table, risks, costs))
 
 
-def with_base(table: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
+def with_base(table: pd.DataFrame, risks: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
     """The table with what a scan's costs are shares of: the same costs if paid at the request."""
     return table.assign(
+        risk_band=np.digitize(risks["p_claw"].to_numpy(np.float64), RISK_BANDS),
         base_loss_cents=costs["loss_instant_cents"].fillna(0.0),
         base_clawcost_cents=costs["clawcost_instant_cents"],
     )

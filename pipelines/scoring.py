@@ -47,7 +47,7 @@ def score_requests(
     money, risk, cases = _money(models), models.risk, decisions.cases
     risks, table = request_risks(risk, decisions.X), segment_table(cases)
     costs = instant_costs(money, table, risks, policy)
-    scan = scan_costs(money, table, costs)
+    scan = scan_costs(money, table, risks, costs)
     replay = [c for c in ("settled_ts",) if c in cases]
     keys = plain(cases[["row_id", task.case, "as_of", *replay]])
     facts = {

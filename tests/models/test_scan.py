@@ -65,6 +65,25 @@ def test_costs_are_those_of_cases_paid_at_a_scan() -> None:
         assert found[said][paid].sum() == pytest.approx(cases[seen][paid].sum(), rel=0.02)
 
 
+def test_the_many_paid_at_once_say_how_segments_differ_the_few_paid_at_a_scan_how_high() -> None:
+    rng = np.random.default_rng(3)
+    n = 40_000
+    cases = _cases(n).assign(reason=rng.choice(["worn", "late"], n))
+    few = (cases["paid_stage"] == "first_scan").to_numpy() & (np.arange(n) % 40 != 0)
+    cases = cases[~few].reset_index(drop=True)
+    half = np.where(cases["paid_stage"] == "request", 1.0, 0.5)  # held buyers are more careful
+    lost = rng.random(len(cases)) < half * np.where(cases["reason"] == "worn", 0.20, 0.05)
+    cases["loss_cents"] = np.where(lost, cases["base_loss_cents"], 0.0)
+    at_scan = cases[cases["paid_stage"] == "first_scan"]
+    model = fit_scan(cases, ["return_method"], DEADLINE, ["reason"])
+    found = apply_scan(model, cases)["loss_scan_cents"] / cases["base_loss_cents"]
+    share = found.groupby(cases["reason"]).mean()
+    spread = 3 / np.sqrt(0.05 * (cases["paid_stage"] == "request").sum() / 4)
+    assert share["worn"] / share["late"] == pytest.approx(4, rel=spread)
+    told = apply_scan(model, at_scan)["loss_scan_cents"].sum()
+    assert told == pytest.approx(at_scan["loss_cents"].sum())
+
+
 def test_hours_are_counted_against_the_normal_track() -> None:
     found = apply_scan(fit_scan(_cases(), [], DEADLINE), _cases(5))
     np.testing.assert_allclose(found["hours_scan"], 200)
