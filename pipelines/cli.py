@@ -19,7 +19,7 @@ from pipelines.config import plain_type, resolve
 EXIT_CODES = """exit codes:
   0   done; retrain: promoted       6   a gate refused
   2   usage or configuration        10  retrain kept the champion
-  3   data, or a file cannot be written  75  busy, try again
+  3   broken data, unwritable file  75  busy, try again
   4   too many rows in quarantine   99  nothing to do
   5   model or registry             143 stopped by SIGTERM
 
