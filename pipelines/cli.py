@@ -114,7 +114,7 @@ def _complain(error: UserError) -> None:
     head = f"{error.where}: {error.what}" if error.where else error.what
     print(f"error: {head}", file=sys.stderr)
     if error.fix:
-        print(f"  fix: {error.fix}", file=sys.stderr)
+        print(f"fix: {error.fix}", file=sys.stderr)
 
 
 def _stop(_number: int, _frame: object) -> None:

@@ -28,7 +28,7 @@ def complaint(capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
     lines = found.err.splitlines()
     assert len(lines) == 2, found.err
     assert lines[0].startswith("error: ")
-    assert lines[1].startswith("  fix: ")
+    assert lines[1].startswith("fix: ")
     return lines[0], lines[1]
 
 
