@@ -19,7 +19,7 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{head}\n  fix: {self.fix}" if self.fix else head
+        return f"{head}\nfix: {self.fix}" if self.fix else head
 
 
 class UsageError(UserError):

@@ -5,7 +5,6 @@ compares the manifest before and after never mixes two ledgers. Same rows, same 
 time and no path is in a data file or in the fingerprint.
 """
 
-import ctypes
 import errno
 import hashlib
 import json
@@ -16,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from data.durable import put, sync
 from data.errors import ContractError, StorageError
 from data.sources import reading
 
@@ -144,7 +144,8 @@ def publish(folder: Path, fill: Callable[[Path], Manifest]) -> Manifest:
         shutil.rmtree(temp, ignore_errors=True)
         temp.mkdir()
         manifest = _seal(temp, fill(temp))
-        _swap(temp, folder)
+        put(temp, folder)
+        sync(folder.parent)
     except OSError as e:
         full = e.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
         what = "no space left to write the ledger" if full else f"cannot write the ledger: {e}"
@@ -160,7 +161,7 @@ def _seal(temp: Path, manifest: Manifest) -> Manifest:
     paths = sorted(p for p in temp.rglob("*") if p.is_file())
     files = {}
     for path in paths:
-        _flush(path)
+        sync(path)
         size = path.stat().st_size
         files[path.relative_to(temp).as_posix()] = {"sha256": sha256(path), "bytes": size}
     total = fingerprint(files, manifest.currency)
@@ -168,35 +169,8 @@ def _seal(temp: Path, manifest: Manifest) -> Manifest:
     text = json.dumps(asdict(sealed), indent=1, ensure_ascii=False)
     (temp / MANIFEST).write_text(text + "\n", "utf-8")
     for path in (temp / MANIFEST, temp / "dict", temp):
-        _flush(path)
+        sync(path)
     return sealed
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _swap(temp: Path, folder: Path) -> None:
-    """Put `temp` in the place of `folder`; what stood there ends under `temp`'s name."""
-    if not folder.exists():
-        temp.rename(folder)
-    elif not _exchange(temp, folder):
-        old = temp.with_suffix(".old")
-        folder.rename(old)
-        temp.rename(folder)
-        shutil.rmtree(old)
-    _flush(folder.parent)
-
-
-def _exchange(one: Path, other: Path) -> bool:
-    """Swap two names in one step, where the system can."""
-    call = getattr(ctypes.CDLL(None), "renameat2", None)
-    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-    return call is not None and call(here, bytes(one), here, bytes(other), exchange) == 0
 
 
 def _refuse_foreign(folder: Path) -> None:

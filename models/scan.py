@@ -64,10 +64,7 @@ def fit_scan(
     columns : segments; cases that cannot be scanned need a column that tells them apart.
     cost_columns : segments of the costs; `columns` without it.
     """
-    missing = [c for c in NEEDED if c not in cases]
-    if missing:
-        fix = nearest(missing[0], [str(c) for c in cases.columns]) or "see models.scan.fit_scan"
-        raise ContractError(f"column '{missing[0]}' is missing", where="scan cases", fix=fix)
+    _check_columns(cases)
     stage = cases["paid_stage"].astype(object)
     held = cases[(stage != "request").to_numpy()]
     paid = cases[(stage == "first_scan").to_numpy()]
@@ -135,6 +132,13 @@ def scan_of_json(record: dict[str, Any]) -> ScanModel:
     """The model of `as_json`."""
     means = {k: segments.from_json(v) for k, v in record.items() if k != "deadline_hours"}
     return ScanModel(float(record["deadline_hours"]), **means)
+
+
+def _check_columns(cases: pd.DataFrame) -> None:
+    missing = [c for c in NEEDED if c not in cases]
+    if missing:
+        fix = nearest(missing[0], [str(c) for c in cases.columns]) or "see models.scan.fit_scan"
+        raise ContractError(f"column '{missing[0]}' is missing", where="scan cases", fix=fix)
 
 
 def _shares(cases: pd.DataFrame, name: str, columns: Sequence[str]) -> SegmentMeans:

@@ -5,20 +5,16 @@ symlink `current` moves last. A job killed at any moment leaves the old result o
 reader that resolves `current` first never mixes two runs.
 """
 
-import ctypes
 import fcntl
 import hashlib
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
+from data.durable import put, sync
 from data.errors import BusyError, StorageError
-
-EXCHANGE = 2  # RENAME_EXCHANGE of renameat2(2)
-AT_FDCWD = -100
 
 
 @contextmanager
@@ -65,8 +61,8 @@ def run_folder(root: Path, run_id: str, *, current: Path | None = None) -> Itera
         with _storage(root):
             yield draft
             flush(draft)
-            _put(draft, root / run_id)
-            _sync(root)
+            put(draft, root / run_id)
+            sync(root)
             if current is not None:
                 point(current, root / run_id)
     finally:
@@ -88,8 +84,8 @@ def publish(root: Path, fill: Callable[[Path], str]) -> Path:
         with _storage(root):
             final = root / fill(draft)
             flush(draft)
-            _put(draft, final)
-            _sync(root)
+            put(draft, final)
+            sync(root)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return final
@@ -103,9 +99,9 @@ def replacing(path: Path) -> Iterator[Path]:
         draft = path.with_name(f".tmp-{os.getpid()}-{path.name}")
         try:
             yield draft
-            _sync(draft)
+            sync(draft)
             draft.replace(path)
-            _sync(path.parent)
+            sync(path.parent)
         finally:
             draft.unlink(missing_ok=True)
 
@@ -116,14 +112,14 @@ def point(link: Path, target: Path) -> None:
     draft.unlink(missing_ok=True)
     draft.symlink_to(os.path.relpath(target, link.parent))
     draft.replace(link)
-    _sync(link.parent)
+    sync(link.parent)
 
 
 def flush(folder: Path) -> None:
     """Write every file below `folder` through to the disk."""
     for path in sorted(folder.rglob("*")):
-        _sync(path)
-    _sync(folder)
+        sync(path)
+    sync(folder)
 
 
 def digest(*parts: str | bytes) -> str:
@@ -133,36 +129,6 @@ def digest(*parts: str | bytes) -> str:
         raw = part if isinstance(part, bytes) else part.encode()
         state.update(len(raw).to_bytes(8, "big") + raw)
     return state.hexdigest()[:12]
-
-
-def _put(draft: Path, final: Path) -> None:
-    if not final.exists():
-        draft.rename(final)
-        return
-    if not _exchange(draft, final):  # no such call here: a reader may find nothing for a moment
-        aside = final.with_name(f".tmp-{final.name}-old")
-        final.rename(aside)
-        draft.rename(final)
-        shutil.rmtree(aside)
-
-
-def _exchange(one: Path, other: Path) -> bool:
-    """Swap two folders in one step; False where the system cannot."""
-    if not sys.platform.startswith("linux"):
-        return False
-    with suppress(OSError, AttributeError):
-        call = ctypes.CDLL(None, use_errno=True).renameat2
-        done: int = call(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), EXCHANGE)
-        return done == 0
-    return False
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager

@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         run = getattr(import_module(f"pipelines.{command}"), f"run_{command}")
         result: Result = run(config, progress(verbose))
     except UserError as error:
-        _complain(error)
+        print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130
@@ -108,13 +108,6 @@ def _add_settings(command: argparse.ArgumentParser, kind: type[Any]) -> None:
         choices = get_args(hints[spec.name]) if get_origin(hints[spec.name]) is Literal else None
         metavar = None if choices else plain_type(hints[spec.name]).__name__.upper()
         command.add_argument(flag, choices=choices, metavar=metavar, help=text)
-
-
-def _complain(error: UserError) -> None:
-    head = f"{error.where}: {error.what}" if error.where else error.what
-    print(f"error: {head}", file=sys.stderr)
-    if error.fix:
-        print(f"fix: {error.fix}", file=sys.stderr)
 
 
 def _stop(_number: int, _frame: object) -> None:

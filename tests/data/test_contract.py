@@ -41,7 +41,7 @@ def test_a_declaration_that_cannot_be_meant_is_refused(
 def test_a_misnamed_column_is_named_with_the_nearest() -> None:
     contract = load_contract()
     good = list(contract.required)
-    with pytest.raises(ContractError, match=r"'user_id' is missing\n  fix: rename it from 'user'"):
+    with pytest.raises(ContractError, match=r"'user_id' is missing\nfix: rename it from 'user'"):
         contract.require(["user" if n == "user_id" else n for n in good], where="shop.csv")
     with pytest.raises(ContractError, match="did you mean 'amount_cents'"):
         contract.require([*good, "amount_cent"], where="shop.csv")

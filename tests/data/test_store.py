@@ -174,7 +174,7 @@ def test_a_ledger_is_replaced_as_a_whole(frame: pd.DataFrame, tmp_path: Path) ->
 def test_without_an_atomic_exchange_two_renames_do(
     frame: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("data.folder._exchange", lambda *_: False)
+    monkeypatch.setattr("data.durable.exchange", lambda *_: False)
     write_ledger_table(frame, tmp_path / "l")
     write_ledger_table(frame.iloc[:2], tmp_path / "l")
     assert len(read_ledger(tmp_path / "l")) == 2
