@@ -13,10 +13,11 @@ from typing import Any, Final
 
 from data.contract import Contract, load_contract
 from data.errors import UsageError, nearest
+from data.toml_text import toml_text
 from features.declarations import STAGES, Composite, Declaration, Events, Request, Window, unique
 from features.label_form import label_columns, label_sets, read_label
 from features.task_file import listed, merge, read_chain, text_of
-from features.toml_form import blocks, canonical, check_keys, expand, toml_text
+from features.toml_form import blocks, canonical, check_keys, expand
 
 DEFAULT_TASK: Final = "advance_refund"
 COLUMN_KINDS: Final = ("int", "float", "text", "bool", "time", "key")

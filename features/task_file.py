@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from data.errors import UsageError, nearest
-from features.toml_form import KINDS, Tables, check_keys, toml_key, toml_text
+from data.toml_text import toml_key, toml_text
+from features.toml_form import KINDS, Tables, check_keys
 
 BUILT_IN: Final = Path(__file__).parent / "tasks"
 _TABLES: Final = ("columns", "event_types", "events", "spine", "label", "model", "policy")

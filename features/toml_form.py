@@ -1,7 +1,7 @@
 """Declarations to TOML tables and back: the one form that features have on disk.
 
 `expand` reads the tables of a task file (lists of aggregates and windows become one declaration
-each); `blocks` writes one table per declaration. `toml_text` is the canonical spelling: equal
+each); `blocks` writes one table per declaration. Values are spelled by `data.toml_text`: equal
 tasks give equal bytes. Which sections a task has is `features.task`'s business.
 """
 
@@ -70,35 +70,6 @@ def canonical(definitions: Iterable[Declaration]) -> tuple[Declaration, ...]:
     """The order on disk: by kind, else as given."""
     order = list(KINDS.values())
     return tuple(sorted(definitions, key=lambda d: order.index(type(d))))
-
-
-def toml_text(value: Any) -> str:
-    """A value as TOML, nested tables inline.
-
-    >>> toml_text({"over": ["7d"], "sign": {"y_abuse": 1}, "gift": True, "prior": [0.5, 20.0]})
-    '{ over = ["7d"], sign = { y_abuse = 1 }, gift = true, prior = [0.5, 20.0] }'
-    """
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return (
-            '"'
-            + "".join(c if c >= " " and c != "\x7f" else f"\\u{ord(c):04x}" for c in escaped)
-            + '"'
-        )
-    if isinstance(value, Mapping):
-        inner = ", ".join(f"{toml_key(k)} = {toml_text(v)}" for k, v in value.items())
-        return f"{{ {inner} }}" if inner else "{}"
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(toml_text, value))}]"
-    return repr(value)
-
-
-def toml_key(key: str) -> str:
-    """A key, quoted where TOML asks for it."""
-    bare = key.isascii() and key.replace("_", "").replace("-", "").isalnum()
-    return key if bare else toml_text(key)
 
 
 def check_keys(table: Mapping[str, Any], known: Iterable[str], where: str) -> None:

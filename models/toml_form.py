@@ -4,14 +4,13 @@ The written form is canonical: keys in sorted order, nulls left out, one spellin
 its hash depends on the content only.
 """
 
-import json
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from datetime import date, datetime
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from data.errors import UsageError, nearest
+from data.toml_text import toml_text
 
 T = TypeVar("T")
 
@@ -83,7 +82,7 @@ def to_toml(table: Mapping[str, Any], at: str = "") -> str:
     [b]
     y = 2.0
     """
-    lines = [f"{k} = {_scalar(v)}\n" for k, v in sorted(table.items()) if _is_plain(v)]
+    lines = [f"{k} = {toml_text(v)}\n" for k, v in sorted(table.items()) if _is_plain(v)]
     for key, value in sorted(table.items()):
         path = _join(at, key)
         if isinstance(value, Mapping):
@@ -99,14 +98,3 @@ def _is_tables(value: Any) -> bool:
 
 def _is_plain(value: Any) -> bool:
     return value is not None and not isinstance(value, Mapping) and not _is_tables(value)
-
-
-def _scalar(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_scalar(v) for v in value) + "]"
-    # JSON's escapes of a string are TOML's, but for DEL, which TOML wants escaped
-    return json.dumps(value).replace("\x7f", "\\u007f") if isinstance(value, str) else repr(value)

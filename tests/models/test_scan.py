@@ -69,7 +69,7 @@ def test_the_many_paid_at_once_say_how_segments_differ_the_few_paid_at_a_scan_ho
     rng = np.random.default_rng(3)
     n = 40_000
     cases = _cases(n).assign(reason=rng.choice(["worn", "late"], n))
-    few = (cases["paid_stage"] == "first_scan").to_numpy() & (np.arange(n) % 40 != 0)
+    few = (cases["paid_stage"] == "first_scan").to_numpy() & (np.arange(n) % 200 != 0)
     cases = cases[~few].reset_index(drop=True)
     half = np.where(cases["paid_stage"] == "request", 1.0, 0.5)  # held buyers are more careful
     lost = rng.random(len(cases)) < half * np.where(cases["reason"] == "worn", 0.20, 0.05)
