@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -116,8 +117,9 @@ class Contract:
             )
 
 
+@cache
 def load_contract() -> Contract:
-    """The built-in contract."""
+    """The built-in contract, read once."""
     raw: dict[str, Any] = tomllib.loads(files("data").joinpath("contract.toml").read_text("utf-8"))
     return Contract(
         columns={name: _spec(name, c) for name, c in raw["columns"].items()},
