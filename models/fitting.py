@@ -49,13 +49,19 @@ class Settings:
 
 @dataclass(frozen=True)
 class Fitted:
-    """`centre`: median of each column's known values. `raw`, `y`, `weight`: the held-out rows."""
+    """`centre`: median of each column's known values. `raw`, `y`, `weight`: the held-out rows.
+
+    `raw` is what trees say that have not seen the row, those of slice `part`; `final` what the
+    booster says, which has if it was refitted.
+    """
 
     booster: lgb.Booster
     encoding: Encoding
     signs: tuple[int, ...]
     centre: Floats
     raw: Floats
+    part: Rows
+    final: Floats
     y: Floats
     weight: Floats
     n_fit: int
@@ -105,18 +111,30 @@ def fit_held_out(
             num_threads=settings.num_threads,
         )
 
-    raw = []
+    scores = []
     for (fit, _), rows in zip(slices, apart, strict=True):
         matrix = (take if refit else take_in_place)(data.matrix, data.rows[fit])
         booster = train(matrix, fit)
-        raw.append(raw_scores(booster, rows, settings.num_threads))
+        scores.append(raw_scores(booster, rows, settings.num_threads))
+    raw = np.concatenate(scores)
+    held = np.concatenate([held for _, held in slices])
+    final = raw
     if refit:
         matrix = take_in_place(data.matrix, data.rows)
         booster = train(matrix, np.arange(data.rows.size))
-    held = np.concatenate([held for _, held in slices])
-    y, weight, n_fit = data.y[held], data.weight[held], slices[-1][0].size
-    centre = _centre(matrix)
-    return Fitted(booster, encoding, signs, centre, np.concatenate(raw), y, weight, int(n_fit))
+        final = np.concatenate([raw_scores(booster, rows, settings.num_threads) for rows in apart])
+    return Fitted(
+        booster,
+        encoding,
+        signs,
+        _centre(matrix),
+        raw,
+        np.repeat(np.arange(len(slices)), [held.size for _, held in slices]),
+        final,
+        data.y[held],
+        data.weight[held],
+        int(slices[-1][0].size),
+    )
 
 
 def _order(

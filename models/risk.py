@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from data.errors import ContractError
 from models.boosting import Params, score_table
-from models.calibration import calibrate, check_method, fit_calibrator
+from models.calibration import calibrate, check_method, fit_calibrator, with_level
 from models.fitting import Settings, fit_held_out
 from models.inputs import table_to_fit, table_to_predict, target_to_fit, weights_to_fit
 
@@ -32,16 +32,17 @@ class RiskModel(ClassifierMixin, BaseEstimator):
     monotone : sign (-1, 0, 1) by column name.
     params : LightGBM's, by canonical names and `n_estimators`, over `models.boosting.DEFAULTS`.
         Class weights are refused: they would bend the probabilities.
-    calibration : "beta", "sigmoid", "isotonic" (only with thousands of bad cases to calibrate on:
-        below, its steps cost more log loss than they mend), or "none" (for studies).
+    calibration : "spline" (bends as far as its outcomes can say), "beta", "sigmoid", "isotonic"
+        (only with thousands of bad cases to calibrate on: below, its steps cost more log loss than
+        they mend), or "none" (for studies).
     calibration_share : share of the rows held out to calibrate: with `times` the latest, with
         `groups` alone whole groups, else a share of each class.
     calibration_folds : with `times` and `refit`, the slices into which the held-out rows are cut,
         each scored by trees of what lies before it: more outcomes, and not one season's level.
     gap : with `times`, rows this close before the calibration slice are set aside; as long as the
         label's horizon.
-    refit : train once more on all rows after calibrating. The calibrator then belongs to a sister
-        of the final trees, fitted on fewer rows: fresher, and no longer checked.
+    refit : train once more on all rows after calibrating. The calibrator then has its shape from
+        sisters of the final trees, fitted on fewer rows, and its level from the final ones.
     random_state : seed of the trees, and of the hold-out where there are no times.
     num_threads : 0 takes all.
 
@@ -56,7 +57,7 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         self,
         monotone: Mapping[str, int] | None = None,
         params: Params | None = None,
-        calibration: str = "beta",
+        calibration: str = "spline",
         calibration_share: float = 0.2,
         calibration_folds: int = 1,
         gap: timedelta | None = None,
@@ -104,7 +105,9 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         fitted = fit_held_out(X, target, weight, groups, times, self._settings())
         self.booster_, self.encoding_ = fitted.booster, fitted.encoding
         self.signs_, self.centre_ = fitted.signs, fitted.centre
-        self.calibrator_ = fit_calibrator(self.calibration, fitted.raw, fitted.y, fitted.weight)
+        y, weight = fitted.y, fitted.weight
+        shape = fit_calibrator(self.calibration, fitted.raw, y, weight, fitted.part)
+        self.calibrator_ = with_level(shape, fitted.final, y, weight) if self.refit else shape
         self.n_fit_, self.n_calibrate_ = fitted.n_fit, fitted.raw.size
         return self
 

@@ -11,14 +11,13 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from data.errors import ContractError
 from models.boosting import Params, score_table
-from models.calibration import expit
+from models.calibration import expit, fit_shift
 from models.fitting import Settings, fit_held_out
 from models.inputs import table_to_fit, table_to_predict, target_to_fit, weights_to_fit
 
@@ -100,7 +99,7 @@ class SeverityModel(RegressorMixin, BaseEstimator):
         fitted = fit_held_out(X, unit, weight, groups, times, self._settings())
         self.booster_, self.encoding_ = fitted.booster, fitted.encoding
         self.signs_, self.centre_ = fitted.signs, fitted.centre
-        self.shift_ = fit_shift(fitted.raw, fitted.y, fitted.weight)
+        self.shift_ = fit_shift(fitted.final, fitted.y, fitted.weight)
         return self
 
     def predict(self, X: Any) -> Floats:
@@ -131,26 +130,6 @@ class SeverityModel(RegressorMixin, BaseEstimator):
         tags.input_tags.allow_nan = True
         tags.input_tags.categorical = True
         return tags
-
-
-def fit_shift(raw: Floats, share: Floats, weight: Floats) -> float:
-    """The shift of the logits that makes the weighted mean prediction the weighted mean share.
-
-    A slice in which all or nothing is lost has no finite answer: half a row of the other kind is
-    then assumed. Without rows the shift is 0.
-    """
-    if not raw.size:
-        return 0.0
-    total, half = float(weight.sum()), float(weight.mean()) / 2
-    wanted = float(weight @ share)
-    if wanted <= 0 or wanted >= total:
-        wanted = half if wanted <= 0 else total - half
-
-    def surplus(shift: float) -> float:
-        return float(weight @ expit(raw + shift)) - wanted
-
-    reach = 50.0 + float(np.abs(raw).max())
-    return float(brentq(surplus, -reach, reach, xtol=1e-14, rtol=1e-14, maxiter=500))
 
 
 def _bounds(y: Floats, given: tuple[float, float] | None) -> tuple[float, float]:

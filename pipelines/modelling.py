@@ -29,10 +29,9 @@ from pipelines.track import normal_track
 Mask = NDArray[np.bool_]
 HEAVIEST = 10.0  # a rarely logged action must not let one row speak for hundreds
 CALIBRATION_SHARE, CALIBRATION_FOLDS = 0.5, 3  # half a year in three slices, not one season
-AMOUNT_QUANTILE = 0.9  # above, amounts weigh the same in the severity: a few would decide it
 CAUSE_SEGMENTS = ("refund_type", "reason")
 TRACK_SEGMENTS = ("refund_type", "return_method")
-COST_SEGMENTS = ("reason", "risk_band")
+COST_SEGMENTS = ("risk_band",)
 SCAN_DEADLINE_HOURS = 14 * 24.0
 
 
@@ -115,7 +114,7 @@ def fit_risk(task: Task, lesson: Lesson, head: Head, seed: int) -> RiskModel:
     model = RiskModel(
         monotone=task.signs(head.target, part.X.columns),
         params=task.params(head.target),
-        calibration="beta",
+        calibration="spline",
         calibration_share=CALIBRATION_SHARE,
         calibration_folds=CALIBRATION_FOLDS,
         gap=horizon(task, head.target),
@@ -140,15 +139,15 @@ def fit_money(lesson: Lesson, risk: Mapping[str, RiskModel], policy: Policy) -> 
     clawed = known[f"{MONEY}_matured"] & (known[MONEY] == 1) & known["cause"].notna()
     causes = fit_causes(table[clawed.to_numpy(bool)], CAUSE_SEGMENTS)
     money = Money(*lost_shares(lesson), causes, None)
-    amount = table["amount_cents"].to_numpy(np.float64, na_value=np.nan)
-    table["amount_cents"] = np.minimum(amount, np.nanquantile(amount, AMOUNT_QUANTILE))
+    # Shares of the money are told by cases, each the same: a few large ones would decide them.
+    table["amount_cents"] = table["amount_cents"].notna().astype(np.float64)
     risks = request_risks(risk, lesson.decisions.X)
     based = with_base(table, risks, instant_costs(money, table, risks, policy))
     return replace(money, scan=fit_track(lesson, based, policy))
 
 
 def lost_shares(lesson: Lesson, *, withdrawn: bool = True) -> tuple[float, float]:
-    """Unrecovered share of the money of claw-backs: by the buyer's fault, and of the others.
+    """Mean unrecovered share of claw-backs: by the buyer's fault, and of the others.
 
     `withdrawn` False leaves out withdrawals, which end before a scan and are mostly repaid. Where
     there is none of a kind, the share of all; without any claw-back, everything.
@@ -157,12 +156,10 @@ def lost_shares(lesson: Lesson, *, withdrawn: bool = True) -> tuple[float, float
     clawed = known[f"{REPORT}_matured"] & (known[MONEY] == 1) & (known["paid_stage"] == "request")
     if not withdrawn:
         clawed &= known["cause"].astype(object) != "withdrawn"
-    most = float(known["paid_cents"][clawed].quantile(AMOUNT_QUANTILE)) if clawed.any() else 0.0
-    paid = known["paid_cents"].clip(upper=most) * lesson.weight()
-    lost = (known["loss_cents"] / known["paid_cents"]).clip(0.0, 1.0) * paid
-    every = float(lost[clawed].sum() / paid[clawed].sum()) if clawed.any() else 1.0
+    lost = (known["loss_cents"] / known["paid_cents"]).clip(0.0, 1.0)
+    every = float(lost[clawed].mean()) if clawed.any() else 1.0
     kinds = [clawed & (known[ABUSE] == fault) for fault in (1, 0)]
-    abuse, other = (float(lost[k].sum() / paid[k].sum()) if k.any() else every for k in kinds)
+    abuse, other = (float(lost[k].mean()) if k.any() else every for k in kinds)
     return abuse, other
 
 

@@ -59,12 +59,20 @@ def _calibrate(told: dict[str, Any], raw: Any) -> Any:
         return np.clip(plain, 1e-9, 1 - 1e-9)
     if told["method"] == "isotonic":
         p = np.interp(raw, told["x"], told["p"])
+        p = _expit(np.log(p) - np.log1p(-p) + told["shift"])
     else:
-        one = np.ones_like(raw)
-        beta = (-np.logaddexp(0, -raw), np.logaddexp(0, raw))
-        design = np.column_stack([one, raw] if told["method"] == "sigmoid" else [one, *beta])
-        p = _expit(design @ np.array(told["coef"]))
+        level, *slopes = told["coef"]
+        p = _expit(level + told["shift"] + _shape(told, raw) @ np.array(slopes))
     return np.clip((1 - TIE) * p + TIE * plain, 1e-9, 1 - 1e-9)
+
+
+def _shape(told: dict[str, Any], raw: Any) -> Any:
+    if told["method"] == "sigmoid":
+        return raw[:, None]
+    if told["method"] == "beta":
+        return np.column_stack([-np.logaddexp(0, -raw), np.logaddexp(0, raw)])
+    edges = np.concatenate([[-np.inf], told["x"], [np.inf]])
+    return np.clip(raw[:, None], edges[:-1], edges[1:]) - np.append(edges[1], edges[1:-1])
 
 
 def _expit(raw: Any) -> Any:

@@ -12,7 +12,10 @@ from models.calibration import (
     expit,
     fit_calibrator,
     fit_logistic,
+    fit_shift,
     from_json,
+    logit,
+    with_level,
 )
 
 REAL = [m for m in METHODS if m != "none"]
@@ -93,3 +96,63 @@ def test_logistic_regression_survives_a_wild_start() -> None:
         np.column_stack([np.ones(4), raw]), np.array([0.9, 0.2, 0.5, 0.5]), np.ones(4)
     )
     assert np.isfinite(coef).all()
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.0, 0.005), (1.0, 0.995)])
+def test_a_level_of_all_or_nothing_is_half_a_row_of_doubt(share: float, expected: float) -> None:
+    raw = np.zeros(100)
+    shift = fit_shift(raw, np.full(100, share), np.ones(100))
+    assert expit(raw + shift).mean() == pytest.approx(expected)
+
+
+def _bent(n: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scores whose true log-odds rise by half, then by one and a half: no sigmoid, no beta map."""
+    rng = np.random.default_rng(seed)
+    raw = rng.normal(-3, 1.3, n)
+    p = expit(-2.5 + np.where(raw < -2.5, 0.5, 1.5) * (raw + 2.5))
+    return raw, p, (rng.random(n) < p).astype(float)
+
+
+def test_a_spline_bends_where_two_parameters_cannot() -> None:
+    raw, y = _bent(60_000, 0)[::2]
+    later, p, _ = _bent(60_000, 1)
+
+    def excess(method: str) -> float:
+        q = calibrate(fit_calibrator(method, raw, y, np.ones_like(y)), later)
+        return float(np.mean(p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))))
+
+    assert excess("spline") < 0.5 * min(excess("sigmoid"), excess("beta"))
+
+
+def test_the_fewer_bad_outcomes_the_less_a_spline_bends() -> None:
+    raw, _, y = _bent(60_000, 2)
+
+    def bend(n: int) -> float:
+        slopes = fit_calibrator("spline", raw[:n], y[:n], np.ones(n)).coef[1:]
+        return float(np.ptp(slopes))
+
+    assert bend(600) < 0.3 * bend(60_000)
+
+
+@pytest.mark.parametrize("method", ["spline", "sigmoid", "beta"])
+def test_parts_of_different_level_teach_one_shape(method: str) -> None:
+    rng = np.random.default_rng(3)
+    raw, part = rng.normal(0, 1.5, 40_000), np.repeat([0, 1], 20_000)
+    y = (rng.random(40_000) < expit(0.8 * raw + np.where(part == 1, 2.0, -2.0))).astype(float)
+    one = np.ones_like(y)
+    apart = logit(calibrate(fit_calibrator(method, raw, y, one, part), np.array([-1.0, 1.0])))
+    pooled = logit(calibrate(fit_calibrator(method, raw, y, one), np.array([-1.0, 1.0])))
+    assert np.diff(apart)[0] == pytest.approx(1.6, abs=0.1)  # four standard errors of the slope
+    assert np.diff(pooled)[0] < 1.3
+
+
+@pytest.mark.parametrize("method", REAL)
+def test_the_level_of_other_rows_moves_no_order(method: str) -> None:
+    raw, y = _slice(3_000)
+    weight = np.random.default_rng(1).integers(1, 4, y.size).astype(float)
+    shape = fit_calibrator(method, raw, y, weight)
+    moved = with_level(shape, raw + 1.0, y, weight)
+    p = calibrate(moved, raw + 1.0)
+    assert weight @ p / weight.sum() == pytest.approx(weight @ y / weight.sum(), rel=1e-4)
+    assert (np.diff(calibrate(moved, np.sort(raw))) > 0).all()
+    assert from_json(json.loads(json.dumps(as_json(moved)))) == moved

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from data.errors import ContractError, ModelError, UsageError, UserError
-from models.calibration import METHODS
+from models.calibration import METHODS, expit
 from models.metrics import auc, calibration_error, calibration_in_the_large
 from models.risk import RiskModel
 
@@ -180,12 +181,34 @@ def test_groups_stay_whole_in_the_hold_out() -> None:
     assert np.abs(parted.predict_proba(X)[:, 1] - 0.5).mean() > 0.3
 
 
-def test_refit_keeps_the_calibrator_and_trains_on_all(draw: Draw) -> None:
+def test_refit_keeps_the_calibrators_shape_and_trains_on_all(draw: Draw) -> None:
     X, y, _ = draw(3_000, 9)
     once, twice = _model().fit(X, y), _model(refit=True).fit(X, y)
     everything = _model(calibration="none").fit(X, y)
-    assert once.calibrator_ == twice.calibrator_
+    assert once.calibrator_ == replace(twice.calibrator_, shift=0.0)
     assert twice.booster_.model_to_string() == everything.booster_.model_to_string()
+
+
+def test_refit_counts_a_risk_that_has_risen_once() -> None:
+    rng = np.random.default_rng(0)
+    n = 60_000
+    month = np.minimum(np.arange(n) // (n // 12), 8)  # rises for eight months, then stays
+    X = pd.DataFrame({"history": month, "trait": rng.normal(size=n)})
+    y = (rng.random(n) < expit(-3.5 + 0.15 * month + X["trait"])).astype(float)
+    at = pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(np.arange(n), unit="min")
+    model = _model(
+        monotone=None,
+        params={"n_estimators": 400},
+        refit=True,
+        calibration_share=0.6,
+        calibration_folds=3,
+    ).fit(X, y, times=at)
+    now, se = month == 8, float(np.sqrt(1 / y[month == 8].sum()))
+    p = model.predict_proba(X[now])[:, 1].sum() / y[now].sum()
+    model.calibrator_ = replace(model.calibrator_, shift=0.0)
+    twice = model.predict_proba(X[now])[:, 1].sum() / y[now].sum()
+    assert abs(p - 1) < 2 * se
+    assert twice - 1 > 4 * se  # what the sisters could not know is added to what the trees know
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])

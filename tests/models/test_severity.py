@@ -6,7 +6,7 @@ import pytest
 
 from data.errors import ContractError
 from models.calibration import expit
-from models.severity import SeverityModel, fit_shift
+from models.severity import SeverityModel
 
 
 def _claw_backs(n: int, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
@@ -60,13 +60,6 @@ def test_a_share_outside_its_bounds_is_placed() -> None:
     share[7] = 1250
     with pytest.raises(ContractError, match=r"outside \[0, 1\] \(first: row 7, 1250\)"):
         SeverityModel(bounds=(0, 1)).fit(X, share)
-
-
-@pytest.mark.parametrize(("share", "expected"), [(0.0, 0.005), (1.0, 0.995)])
-def test_all_or_nothing_lost_is_half_a_row_of_doubt(share: float, expected: float) -> None:
-    raw = np.zeros(100)
-    shift = fit_shift(raw, np.full(100, share), np.ones(100))
-    assert expit(raw + shift).mean() == pytest.approx(expected)
 
 
 def test_one_value_is_predicted_as_it_is() -> None:
