@@ -89,7 +89,7 @@ def case_logs(
     word = bitmask(ledger, [(events, None) for events in sets.values()])[:stop]
     logs = {}
     for bit, name in enumerate(sets):
-        rows = np.flatnonzero(word & np.uint64(1 << bit))
+        rows = np.flatnonzero(word & word.dtype.type(1 << bit))
         codes = column.values[rows]
         keys = _key(codes, rows)[codes >= 0]
         keys.sort()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from data.errors import ContractError, UsageError, nearest
 from data.ledger import NULL_CODE, Ledger
 from features import sorting
-from features.event_sets import WORD, bitmask
+from features.event_sets import WORD, Words, bitmask
 from features.plan import EntityPlan
 
 
@@ -34,7 +34,7 @@ class Grouped:
     """
 
     ts: NDArray[np.int64]
-    words: list[NDArray[np.uint64]]
+    words: list[Words]
     start: NDArray[np.int32]
     goal: NDArray[np.uint32]
     order: NDArray[np.int32]
@@ -75,7 +75,7 @@ def group(
     start, cursor, slots = _layout(codes, asked, size, live)
     goal = np.empty(len(ledger), np.uint32)
     ts = np.empty(start[-1], np.int64)
-    logs = [np.zeros(start[-1], np.uint64) for _ in words]
+    logs = [np.zeros(start[-1], word.dtype) for word in words]
     sorting.scatter(codes, live, ledger.known_us, cursor, goal, ts, logs[0])
     for word, log in zip(words, logs, strict=True):
         if len(words) > 1:
@@ -87,7 +87,7 @@ def group(
 
 
 def _layout(
-    codes: NDArray[np.int32], asked: NDArray[np.int32], size: int, live: NDArray[np.uint64]
+    codes: NDArray[np.int32], asked: NDArray[np.int32], size: int, live: Words
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
     """Where each asked entity's events begin: starts, a cursor per code, a slot per decision."""
     counts = np.zeros(size, np.int64)
@@ -106,7 +106,7 @@ def _layout(
 
 
 def _codes(
-    entity: tuple[str, ...], ledger: Ledger, cases: pd.DataFrame, live: NDArray[np.uint64]
+    entity: tuple[str, ...], ledger: Ledger, cases: pd.DataFrame, live: Words
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], int]:
     """Codes of the events and of the cases, and how many codes there are.
 

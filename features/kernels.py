@@ -13,27 +13,34 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 Shorts = NDArray[np.int32]
-Bits = NDArray[np.uint64]
+Bits = NDArray[np.unsignedinteger[Any]]
 Floats = NDArray[np.float64]
 
 TILE: Final = 256  # decisions whose positions and results stay in the nearest cache
+LANES: Final = 4  # running totals side by side; written out in `running` and `sums`
 DAY_US: Final = 86_400_000_000.0
 
 
 @njit(cache=True, nogil=True)
-def running(word: Bits, bit: int, counted: int, shift: int, values: Ints, total: Ints) -> None:
-    """Running sum of the values in a set, exact; with a shift, a running count below it.
+def running(word: Bits, bits: Ints, counted: Ints, shift: int, values: Ints, total: Ints) -> None:
+    """Running sums of the values in `LANES` sets side by side, exact; below them running counts.
 
-    `shift` bits hold the number of events of the set `counted`, the sum stands above them. A mask
-    of -1 or 0 instead of a choice leaves the processor nothing to guess.
+    `shift` bits of lane s hold the number of events of set `counted[s]`, the sum over set `bits[s]`
+    stands above them; without a shift there are sums only. A mask of -1 or 0 instead of a choice
+    leaves the processor nothing to guess.
     """
-    up, right = np.uint64(63 - bit), np.uint64(counted)
-    one = np.uint64(1) if shift else np.uint64(0)
-    sofar = np.int64(0)
+    b0, b1, b2, b3 = np.uint64(bits[0]), np.uint64(bits[1]), np.uint64(bits[2]), np.uint64(bits[3])
+    c0, c1 = np.uint64(counted[0]), np.uint64(counted[1])
+    c2, c3 = np.uint64(counted[2]), np.uint64(counted[3])
+    bit, one = np.uint64(1), np.uint64(1 if shift else 0)
+    s0 = s1 = s2 = s3 = np.int64(0)
     for p in range(word.size):
-        mask = np.int64(word[p] << up) >> 63
-        sofar += ((values[p] & mask) << shift) + np.int64((word[p] >> right) & one)
-        total[p] = sofar
+        w, value = np.uint64(word[p]), values[p] << shift
+        s0 += (value & -np.int64((w >> b0) & bit)) + np.int64((w >> c0) & one)
+        s1 += (value & -np.int64((w >> b1) & bit)) + np.int64((w >> c1) & one)
+        s2 += (value & -np.int64((w >> b2) & bit)) + np.int64((w >> c2) & one)
+        s3 += (value & -np.int64((w >> b3) & bit)) + np.int64((w >> c3) & one)
+        total[p, 0], total[p, 1], total[p, 2], total[p, 3] = s0, s1, s2, s3
 
 
 @njit(cache=True, nogil=True)
@@ -44,7 +51,7 @@ def running_floats(word: Bits, bit: int, start: Shorts, values: Floats, total: F
     for s in range(start.size - 1):
         sofar = 0.0
         for p in range(start[s], start[s + 1]):
-            sofar += values[p] if (word[p] >> shift) & one else 0.0
+            sofar += values[p] if (np.uint64(word[p]) >> shift) & one else 0.0
             total[p] = sofar
 
 
@@ -55,7 +62,7 @@ def tally(word: Bits, bit: int, total: Ints) -> None:
     shift = np.uint64(bit)
     count = np.int64(0)
     for p in range(word.size):
-        count += np.int64((word[p] >> shift) & one)
+        count += np.int64((np.uint64(word[p]) >> shift) & one)
         total[p] = count
 
 
@@ -67,7 +74,7 @@ def latest(word: Bits, bit: int, start: Shorts, last: Ints) -> None:
     for s in range(start.size - 1):
         seen = start[s]
         for p in range(start[s], start[s + 1]):
-            if (word[p] >> shift) & one:
+            if (np.uint64(word[p]) >> shift) & one:
                 seen = p
             last[p] = seen
 
@@ -81,7 +88,7 @@ def following(word: Bits, bit: int, start: Shorts, after: Ints) -> None:
         seen = int(start[s + 1])
         for p in range(start[s + 1] - 1, start[s] - 1, -1):
             after[p] = seen
-            if (word[p] >> shift) & one:
+            if (np.uint64(word[p]) >> shift) & one:
                 seen = p
 
 
@@ -107,26 +114,25 @@ def additive(total: NDArray[Any], pos: Shorts, lo: Ints, hi: Ints, rows: Ints, o
 
 @njit(cache=True, nogil=True)
 def sums(
-    total: Ints,
-    shift: int,
-    pos: Shorts,
-    lo: Ints,
-    hi: Ints,
-    rows: Ints,
-    count_rows: Ints,
-    out: Floats,
-) -> None:
-    """Sum of every window, and where a row is given its count, of one `running` total."""
-    tile = np.empty((pos.shape[0], TILE), np.int64)
+    total: Ints, shift: int, pos: Shorts, lane: Ints, lo: Ints, hi: Ints, rows: Ints,
+    count_rows: Ints, out: Floats,
+) -> None:  # fmt: skip
+    """Sum of every window, and where a row is given its count, of `running` totals.
+
+    A position is read once for all lanes: they share a line of the cache.
+    """
+    tile = np.empty((LANES, pos.shape[0], TILE), np.int64)
     below = (np.int64(1) << shift) - 1
     for begin in range(0, pos.shape[1], TILE):
         size = min(TILE, pos.shape[1] - begin)
         for k in range(pos.shape[0]):
             at = pos[k, begin : begin + size]
+            t0, t1, t2, t3 = tile[0, k], tile[1, k], tile[2, k], tile[3, k]
             for i in range(size):
-                tile[k, i] = total[np.uint32(at[i])]
+                p = np.uint32(at[i])
+                t0[i], t1[i], t2[i], t3[i] = total[p, 0], total[p, 1], total[p, 2], total[p, 3]
         for w in range(rows.size):
-            upper, lower = tile[hi[w]], tile[lo[w]]
+            upper, lower = tile[lane[w], hi[w]], tile[lane[w], lo[w]]
             column = out[rows[w], begin : begin + size]
             for i in range(size):
                 column[i] = (upper[i] - lower[i]) >> shift
@@ -190,7 +196,7 @@ def largest(
             i = order[n]
             while p < pos[hi, i]:
                 p += 1
-                if (word[p] >> shift) & one:
+                if (np.uint64(word[p]) >> shift) & one:
                     while depth and values[stack[depth - 1]] <= values[p]:
                         depth -= 1
                     stack[depth] = p
@@ -216,7 +222,7 @@ def neighbours(
     after = np.zeros(word.size, np.int32)
     for s in range(start.size - 1):
         for p in range(start[s] + 1, start[s + 1]):
-            if (word[p] >> shift) & one:
+            if (np.uint64(word[p]) >> shift) & one:
                 q = seen[codes[p]]
                 if q >= start[s]:
                     after[q] = p

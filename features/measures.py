@@ -4,7 +4,7 @@ In: an `EntityPlan`, ledger and cases. Out: the plan's rows of `out`, filled; nu
 null. What a kernel does is `features.kernels`, how the log is grouped `features.grouping`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from data.errors import ContractError
 from data.ledger import Column, Ledger
 from features import kernels, sorting
-from features.event_sets import WORD
+from features.event_sets import WORD, Words
 from features.grouping import Grouped, group
+from features.kernels import LANES
 from features.plan import EntityPlan, Measure
 
 Floats = NDArray[np.float64]
@@ -34,7 +35,7 @@ class Work:
     out: Floats
     total: Ints
 
-    def word(self, member: int) -> tuple[NDArray[np.uint64], int]:
+    def word(self, member: int) -> tuple[Words, int]:
         """The bits that hold an event set, and which of them it is."""
         return self.log.words[member // WORD], member % WORD
 
@@ -45,6 +46,10 @@ class Work:
             fix = "sum, mean and max read integer or float columns"
             raise ContractError(f"{m.aggregate} of the {column.kind} column '{m.column}'", fix=fix)
         return self.log.carried(str(m.column), column.values)
+
+    def integer_sum(self, m: Measure) -> bool:
+        """Whether a measure is a sum of integers, which are exact in any order."""
+        return m.aggregate == "sum" and self._column(m).kind == "int"
 
     def codes(self, m: Measure) -> tuple[NDArray[np.int32], int]:
         """A measure's coded column, in the order of the log, and how many codes there are."""
@@ -75,7 +80,14 @@ def fill_entity(
     pos = sorting.put_back(by_entity, log.order)
     work = Work(ledger, log, pos, as_of, out, np.empty(len(log.ts), np.int64))
     for measure in plan.measures:
-        FAMILIES[measure.aggregate](measure, work)
+        if not work.integer_sum(measure):
+            FAMILIES[measure.aggregate](measure, work)
+    sums = [m for m in plan.measures if work.integer_sum(m)]
+    lanes = np.empty((len(log.ts) if sums else 0, LANES), np.int64)
+    for key in sorted({_lane_key(m) for m in sums}):
+        alike = [m for m in sums if _lane_key(m) == key]
+        for at in range(0, len(alike), LANES):
+            _integer_sums(alike[at : at + LANES], work, lanes)
     if log.null.any():
         rows = np.array([r for m in plan.measures for r in m.rows()])
         out[np.ix_(rows, np.flatnonzero(log.null))] = np.nan
@@ -87,25 +99,45 @@ def _count(m: Measure, w: Work) -> None:
     kernels.additive(w.total, w.pos, lo, hi, rows, w.out)
 
 
-def _sum(m: Measure, w: Work) -> None:
-    """Sums and, packed below them where both fit, the counts that come with them."""
+def _float_sum(m: Measure, w: Work) -> None:
     lo, hi, rows, count_rows = _leaves(m)
-    word, bit = w.word(m.member)
-    values = w.numbers(m)
-    counted = m.member if m.counted is None else m.counted
-    together = m.counted is not None and counted // WORD == m.member // WORD
-    shift = 0
-    if values.dtype == np.int64:
-        shift = w.log.room_for_counts(str(m.column)) if together else 0
-        kernels.running(word, bit, counted % WORD, shift, values, w.total)
-        none = np.full_like(count_rows, -1)
-        kernels.sums(w.total, shift, w.pos, lo, hi, rows, count_rows if shift else none, w.out)
-    else:
-        floats = np.empty(len(values))
-        kernels.running_floats(word, bit, w.log.start, values, floats)
-        kernels.additive(floats, w.pos, lo, hi, rows, w.out)
-    if m.counted is not None and not shift:
-        apart = count_rows >= 0
+    floats = np.empty(len(w.log.ts))
+    kernels.running_floats(*w.word(m.member), w.log.start, w.numbers(m), floats)
+    kernels.additive(floats, w.pos, lo, hi, rows, w.out)
+    _counts_apart(m, w, lo, hi, count_rows)
+
+
+def _lane_key(m: Measure) -> tuple[str, int]:
+    """Sums with the same key read the same values and the same words of bits."""
+    return str(m.column), m.member // WORD
+
+
+def _integer_sums(measures: Sequence[Measure], w: Work, total: Ints) -> None:
+    """Up to `LANES` sums of one column and, packed below them where both fit, their counts."""
+    values = w.numbers(measures[0])
+    shift = w.log.room_for_counts(str(measures[0].column))
+    lane, columns = [], []
+    bits, counted = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
+    for at, m in enumerate(measures):
+        found = np.array(_leaves(m))
+        packed = shift and m.counted is not None and m.counted // WORD == m.member // WORD
+        bits[at], counted[at] = m.member % WORD, (m.counted or 0) % WORD if packed else 0
+        if not packed:
+            _counts_apart(m, w, *found[[0, 1, 3]])
+            found[3] = -1
+        lane += [at] * len(m.leaves)
+        columns.append(found)
+    word = w.log.words[measures[0].member // WORD]
+    kernels.running(word, bits, counted, shift, values, total)
+    lo, hi, rows, count_rows = np.concatenate(columns, axis=1)
+    lanes = np.array(lane, np.int64)
+    kernels.sums(total, shift, w.pos, lanes, lo, hi, rows, count_rows, w.out)
+
+
+def _counts_apart(m: Measure, w: Work, lo: Ints, hi: Ints, count_rows: Ints) -> None:
+    """The counts that come with a sum, in a pass of their own."""
+    apart = count_rows >= 0
+    if m.counted is not None and apart.any():
         kernels.tally(*w.word(m.counted), w.total)
         kernels.additive(w.total, w.pos, lo[apart], hi[apart], count_rows[apart], w.out)
 
@@ -150,8 +182,8 @@ def _distinct(m: Measure, w: Work) -> None:
 
 
 FAMILIES: Final[dict[str, Callable[[Measure, Work], None]]] = {
-    "count": _count, "sum": _sum, "age": _age, "tenure": _tenure, "streak": _streak, "max": _max,
-    "distinct": _distinct,
+    "count": _count, "sum": _float_sum, "age": _age, "tenure": _tenure, "streak": _streak,
+    "max": _max, "distinct": _distinct,
 }  # fmt: skip
 
 

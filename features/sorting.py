@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Shorts = NDArray[np.int32]
 Places = NDArray[np.uint32]
-Bits = NDArray[np.uint64]
+Bits = NDArray[np.unsignedinteger[Any]]
 
 LIFE_US: Final = np.iinfo(np.int64).max  # the offset of a window without a beginning
 

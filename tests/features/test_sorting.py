@@ -57,10 +57,15 @@ def test_a_set_is_its_types_and_every_condition() -> None:
 
 
 @pytest.mark.parametrize("bit", [0, 7, 63])
-def test_a_running_sum_carries_its_count_in_any_bit(bit: int) -> None:
-    word = np.array([0, 1 << bit, 0, 1 << bit], np.uint64)
-    values, total = np.array([9, -5, 9, 7]), np.zeros(4, np.int64)
-    kernels.running(word, bit, bit, 3, values, total)
-    assert [(t >> 3, t & 7) for t in total.tolist()] == [(0, 0), (-5, 1), (-5, 1), (2, 2)]
-    kernels.running(word, bit, bit, 0, values, total)
-    assert total.tolist() == [0, -5, -5, 2]
+@pytest.mark.parametrize("lane", range(kernels.LANES))
+def test_a_running_sum_carries_its_count_in_any_bit_and_lane(bit: int, lane: int) -> None:
+    word = np.array([0, 1 << bit, 0, 1 << bit], np.min_scalar_type(1 << bit))
+    values, total = np.array([9, -5, 9, 7]), np.zeros((4, kernels.LANES), np.int64)
+    bits = np.full(kernels.LANES, (bit + 1) % 64)  # the other lanes' sets are empty
+    bits[lane] = bit
+    kernels.running(word, bits, bits, 3, values, total)
+    found = [(t >> 3, t & 7) for t in total[:, lane].tolist()]
+    assert found == [(0, 0), (-5, 1), (-5, 1), (2, 2)]
+    assert not np.delete(total, lane, axis=1).any()
+    kernels.running(word, bits, bits, 0, values, total)
+    assert total[:, lane].tolist() == [0, -5, -5, 2]
