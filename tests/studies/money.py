@@ -1,7 +1,8 @@
 """Expected against true losses: train, decide a later period, ask the planted truth.
 
 The true loss is the truth table's expectation under the action that the decision file took; an
-action counts by itself if it holds at least 5 % of the money.
+action counts by itself if it holds at least 5 % of the money. Beside it, whether the chance of a
+claw-back is true: over all requests, and in the tenth of them where it is furthest off.
 """
 
 from pathlib import Path
@@ -19,12 +20,12 @@ from pipelines.demo import LATER, MATURE, costs_of
 from pipelines.score import run_score
 from pipelines.train import run_train
 
-RATIOS = ("all", "instant", "at_first_scan", "value_of_oracle")
+RATIOS = ("all", "instant", "at_first_scan", "p_claw", "worst_tenth", "value_of_oracle")
 LEAST_SHARE = 0.05
 
 
 def money_study(folder: Path, n_orders: int, seed: int) -> pd.DataFrame:
-    """One row: the ratio of all decisions and of each large action, and the share of the oracle."""
+    """One row: ratios of all decisions, of large actions, of P(claw-back), and to the oracle."""
     market = simulate(World(n_orders=n_orders, seed=seed))
     home = folder / str(seed)
     write_ledger_table(market.events, home / "ledger")
@@ -48,6 +49,20 @@ def money_study(folder: Path, n_orders: int, seed: int) -> pd.DataFrame:
     cases = truth[truth["case_id"].isin(scored.decisions["case_id"].astype("int64"))]
     best = judge(oracle(cases, costs), truth, costs).net_value_cents
     ours = judge(scored.decisions, truth, costs).net_value_cents
-    return pd.DataFrame(
-        [{"seed": seed, **large["ratio"].to_dict(), "value_of_oracle": ours / best}]
+    row = {"seed": seed, **large["ratio"].to_dict(), **_chances(scored.decisions, cases)}
+    return pd.DataFrame([row | {"value_of_oracle": ours / best}])
+
+
+def _chances(decisions: pd.DataFrame, truth: pd.DataFrame) -> dict[str, float]:
+    """Sums of predicted over true P(claw-back if paid at once): all, and the worst tenth."""
+    true = truth.set_index("case_id")["p_claw_instant"]
+    both = pd.DataFrame(
+        {
+            "p": decisions["p_claw"].to_numpy(),
+            "true": true.loc[decisions["case_id"].astype("int64")].to_numpy(),
+        }
     )
+    tenths = both.groupby(pd.qcut(both["p"], 10, labels=False)).sum()
+    ratios = tenths["p"] / tenths["true"]
+    worst = ratios.loc[(ratios - 1).abs().idxmax()]
+    return {"p_claw": both["p"].sum() / both["true"].sum(), "worst_tenth": float(worst)}
