@@ -6,7 +6,9 @@ claw-back is true: over all requests, and in the tenth of them where it is furth
 """
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from data.ingest import write_ledger_table
@@ -49,20 +51,15 @@ def money_study(folder: Path, n_orders: int, seed: int) -> pd.DataFrame:
     cases = truth[truth["case_id"].isin(scored.decisions["case_id"].astype("int64"))]
     best = judge(oracle(cases, costs), truth, costs).net_value_cents
     ours = judge(scored.decisions, truth, costs).net_value_cents
-    row = {"seed": seed, **large["ratio"].to_dict(), **_chances(scored.decisions, cases)}
+    row: dict[Any, Any] = {"seed": seed, **large["ratio"], **_chances(scored.decisions, cases)}
     return pd.DataFrame([row | {"value_of_oracle": ours / best}])
 
 
 def _chances(decisions: pd.DataFrame, truth: pd.DataFrame) -> dict[str, float]:
     """Sums of predicted over true P(claw-back if paid at once): all, and the worst tenth."""
-    true = truth.set_index("case_id")["p_claw_instant"]
-    both = pd.DataFrame(
-        {
-            "p": decisions["p_claw"].to_numpy(),
-            "true": true.loc[decisions["case_id"].astype("int64")].to_numpy(),
-        }
-    )
-    tenths = both.groupby(pd.qcut(both["p"], 10, labels=False)).sum()
-    ratios = tenths["p"] / tenths["true"]
-    worst = ratios.loc[(ratios - 1).abs().idxmax()]
-    return {"p_claw": both["p"].sum() / both["true"].sum(), "worst_tenth": float(worst)}
+    found = decisions["case_id"].astype("int64").to_frame().merge(truth, on="case_id", how="left")
+    p, true = decisions["p_claw"].to_numpy(), found["p_claw_instant"].to_numpy()
+    tenth = pd.qcut(p, 10, labels=False)
+    ratios = np.bincount(tenth, p) / np.bincount(tenth, true)
+    worst = float(ratios[np.argmax(np.abs(ratios - 1))])
+    return {"p_claw": float(p.sum() / true.sum()), "worst_tenth": worst}
