@@ -5,6 +5,7 @@ pyarrow, and a Parquet source stays on disk (a dataset), so only the columns ask
 a source may be larger than memory. A CSV's values stay text: guessing types loses leading zeros.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 
 from data.errors import ContractError, UsageError
 
+_INDEX = re.compile(r"__index_level_\d+__")  # what pandas writes of an index without a name
 _NULLS = ["", "NULL", "null", "NaN", "nan"]
 
 
@@ -142,7 +144,8 @@ def _open_parquet(path: Path) -> Source:
     if not fragments:
         raise ContractError("the folder holds no Parquet file", where=str(path), fix=_FIX_FILE)
     schemas = [data.schema, *(f.physical_schema for f in fragments)]
-    data = data.replace_schema(pa.unify_schemas(schemas, promote_options="permissive"))
+    schema = pa.unify_schemas(schemas, promote_options="permissive")
+    data = data.replace_schema(pa.schema([f for f in schema if not _INDEX.fullmatch(f.name)]))
     return Source(str(path), data, tuple((f.path, f.count_rows()) for f in fragments))
 
 

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import MISSING, fields
-from importlib import import_module
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args, get_origin, get_type_hints
 
@@ -69,6 +69,8 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    version = f"clawback {metadata.version('clawback')}"
+    top.add_argument("--version", action="version", version=version)
     below = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, kind in COMMANDS.items():
         text = (kind.__doc__ or "").strip()
