@@ -29,9 +29,10 @@ Rows = NDArray[np.int64]
 class Settings:
     """How to fit.
 
-    `share` 0 holds nothing out; with times and `refit` it is cut into `folds` slices, each scored
-    by trees of what lies before it; `refit` trains once more on all rows; `stratify` keeps both
-    classes in each slice; `relative` weights (amounts) are scaled to a mean of 1.
+    `share` 0 holds nothing out; with times, `refit` and several `folds` all rows are held out, a
+    slice of time each, and the share says which are late; `refit` trains once more on all rows;
+    `stratify` keeps both classes in each slice; `relative` weights (amounts) are scaled to a mean
+    of 1.
     """
 
     objective: str
@@ -52,7 +53,7 @@ class Fitted:
     """`centre`: median of each column's known values. `raw`, `y`, `weight`: the held-out rows.
 
     `raw` is what trees say that have not seen the row, those of slice `part`; `final` what the
-    booster says, which has if it was refitted.
+    booster says, which has if it was refitted. `late`: the rows whose level counts.
     """
 
     booster: lgb.Booster
@@ -62,6 +63,7 @@ class Fitted:
     raw: Floats
     part: Rows
     final: Floats
+    late: NDArray[np.bool_]
     y: Floats
     weight: Floats
     n_fit: int
@@ -131,6 +133,7 @@ def fit_held_out(
         raw,
         np.repeat(np.arange(len(slices)), [held.size for _, held in slices]),
         final,
+        _latest(data, held, settings),
         data.y[held],
         data.weight[held],
         int(slices[-1][0].size),
@@ -165,10 +168,11 @@ def _order(
 
 
 def _slices(data: _Ordered, settings: Settings) -> list[tuple[Rows, Rows]]:
-    """Pairs of rows to fit and rows to calibrate; one, or successive ones in time.
+    """Pairs of rows to fit and rows to calibrate; one, or all rows in slices of time.
 
-    One late slice is one season: its level is that of a festival or of a quiet month. Several,
-    each later than its own trees, average the seasons and calibrate on more bad outcomes.
+    A slice is scored by trees of everything that is further away than the gap, before and after:
+    nearly as many rows as the final trees see, so that the curve that fits them fits those too.
+    Trees of the past alone know less of their slice, and their curve is too flat for better ones.
     """
     if settings.folds < 1:
         raise UsageError(f"calibration_folds={settings.folds}", fix="give 1 or more")
@@ -177,18 +181,28 @@ def _slices(data: _Ordered, settings: Settings) -> list[tuple[Rows, Rows]]:
     if not settings.refit:
         fix = "with several slices no single one of the fitted trees has seen all rows"
         raise UsageError("calibration_folds without refit", fix=f"pass refit=True: {fix}")
-    every = np.argsort(data.us, kind="stable")
-    ordered = every[-max(round(settings.share * every.size), settings.folds) :]
+    order = np.argsort(data.us, kind="stable")
     target = data.y if settings.stratify else None
     gap = int((settings.gap or NO_GAP) / timedelta(microseconds=1))
     slices: list[tuple[Rows, Rows]] = []
-    for part in np.array_split(ordered, settings.folds):
-        fit = np.flatnonzero(data.us < data.us[part[0]] - gap)
-        if slices or (fit.size and (target is None or np.ptp(target[fit]) > 0)):
-            slices.append((fit, np.sort(part)))  # a slice too early to have a past is left out
-    check_slice("fit", slices[0][0] if slices else every[:0], target)
+    for part in np.array_split(order, settings.folds):
+        if not part.size:
+            continue
+        first, last = data.us[part[0]], data.us[part[-1]]
+        fit = np.flatnonzero((data.us < first - gap) | (data.us > last + gap))
+        if fit.size and (target is None or np.ptp(target[fit]) > 0):
+            slices.append((fit, np.sort(part)))  # a slice with nothing far enough away is left out
+    check_slice("fit", slices[0][0] if slices else order[:0], target)
     check_slice("calibrate", np.concatenate([part for _, part in slices]), target)
     return slices
+
+
+def _latest(data: _Ordered, held: Rows, settings: Settings) -> NDArray[np.bool_]:
+    """Which of the held-out rows are of the latest share; all of them without times."""
+    if data.us is None or not settings.share:
+        return np.ones(held.size, np.bool_)
+    times = data.us[held]
+    return np.asarray(times >= np.quantile(data.us, 1 - settings.share, method="higher"))
 
 
 def _hold_out(data: _Ordered, settings: Settings) -> tuple[Rows, Rows]:

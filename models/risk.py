@@ -37,8 +37,9 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         they mend), or "none" (for studies).
     calibration_share : share of the rows held out to calibrate: with `times` the latest, with
         `groups` alone whole groups, else a share of each class.
-    calibration_folds : with `times` and `refit`, the slices into which the held-out rows are cut,
-        each scored by trees of what lies before it: more outcomes, and not one season's level.
+    calibration_folds : with `times` and `refit`, the slices of time into which all rows are cut,
+        each scored by trees of what is further away than the gap: more outcomes, and not one
+        season's. The latest `calibration_share` of them says how high the level is.
     gap : with `times`, rows this close before the calibration slice are set aside; as long as the
         label's horizon.
     refit : train once more on all rows after calibrating. The calibrator then has its shape from
@@ -107,7 +108,9 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         self.signs_, self.centre_ = fitted.signs, fitted.centre
         y, weight = fitted.y, fitted.weight
         shape = fit_calibrator(self.calibration, fitted.raw, y, weight, fitted.part)
-        self.calibrator_ = with_level(shape, fitted.final, y, weight) if self.refit else shape
+        late = fitted.late
+        level = with_level(shape, fitted.final[late], y[late], weight[late])
+        self.calibrator_ = level if self.refit else shape
         self.n_fit_, self.n_calibrate_ = fitted.n_fit, fitted.raw.size
         return self
 

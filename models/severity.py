@@ -99,7 +99,8 @@ class SeverityModel(RegressorMixin, BaseEstimator):
         fitted = fit_held_out(X, unit, weight, groups, times, self._settings())
         self.booster_, self.encoding_ = fitted.booster, fitted.encoding
         self.signs_, self.centre_ = fitted.signs, fitted.centre
-        self.shift_ = fit_shift(fitted.final, fitted.y, fitted.weight)
+        late = fitted.late
+        self.shift_ = fit_shift(fitted.final[late], fitted.y[late], fitted.weight[late])
         return self
 
     def predict(self, X: Any) -> Floats:

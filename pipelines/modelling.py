@@ -28,7 +28,7 @@ from pipelines.track import normal_track
 
 Mask = NDArray[np.bool_]
 HEAVIEST = 10.0  # a rarely logged action must not let one row speak for hundreds
-CALIBRATION_SHARE, CALIBRATION_FOLDS = 0.5, 3  # half a year in three slices, not one season
+CALIBRATION_SHARE, CALIBRATION_FOLDS = 0.5, 5  # level of the later half, shape of five slices
 CAUSE_SEGMENTS = ("refund_type", "reason")
 TRACK_SEGMENTS = ("refund_type", "return_method")
 COST_SEGMENTS = ("risk_band",)

@@ -189,26 +189,22 @@ def test_refit_keeps_the_calibrators_shape_and_trains_on_all(draw: Draw) -> None
     assert twice.booster_.model_to_string() == everything.booster_.model_to_string()
 
 
-def test_refit_counts_a_risk_that_has_risen_once() -> None:
+def test_the_level_is_that_of_the_latest_rows() -> None:
     rng = np.random.default_rng(0)
-    n = 60_000
-    month = np.minimum(np.arange(n) // (n // 12), 8)  # rises for eight months, then stays
-    X = pd.DataFrame({"history": month, "trait": rng.normal(size=n)})
-    y = (rng.random(n) < expit(-3.5 + 0.15 * month + X["trait"])).astype(float)
+    n = 40_000
+    late = np.arange(n) >= 0.6 * n  # the risk doubles, and no column says so
+    X = pd.DataFrame({"trait": rng.normal(size=n)})
+    y = (rng.random(n) < expit(-3.0 + 0.7 * late + X["trait"])).astype(float)
     at = pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(np.arange(n), unit="min")
-    model = _model(
-        monotone=None,
-        params={"n_estimators": 400},
-        refit=True,
-        calibration_share=0.6,
-        calibration_folds=3,
-    ).fit(X, y, times=at)
-    now, se = month == 8, float(np.sqrt(1 / y[month == 8].sum()))
-    p = model.predict_proba(X[now])[:, 1].sum() / y[now].sum()
+    model = _model(monotone=None, refit=True, calibration_share=0.4, calibration_folds=5)
+    model.fit(X, y, times=at)
+    now = rng.normal(size=20_000)
+    p = model.predict_proba(pd.DataFrame({"trait": now}))[:, 1]
+    se = float(np.sqrt(1 / y[late].sum()))
+    assert p.sum() / expit(-2.3 + now).sum() == pytest.approx(1, abs=3 * se)
     model.calibrator_ = replace(model.calibrator_, shift=0.0)
-    twice = model.predict_proba(X[now])[:, 1].sum() / y[now].sum()
-    assert abs(p - 1) < 2 * se
-    assert twice - 1 > 4 * se  # what the sisters could not know is added to what the trees know
+    of_all = model.predict_proba(pd.DataFrame({"trait": now}))[:, 1]
+    assert of_all.sum() < (1 - 5 * se) * p.sum()
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])

@@ -89,7 +89,7 @@ def fit_ours(task: Task, world: Requests) -> RiskModel:
         monotone=task.signs(TARGET, world.X.columns),
         params=task.params(TARGET),
         calibration_share=0.5,
-        calibration_folds=3,
+        calibration_folds=5,
         gap=timedelta(days=60),
         refit=True,
         num_threads=2,
