@@ -52,7 +52,7 @@ class Settings:
 class Fitted:
     """`centre`: median of each column's known values. `raw`, `y`, `weight`: the held-out rows.
 
-    `raw` is what trees say that have not seen the row, those of slice `part`; `final` what the
+    `rows` are their positions in the table (one of equal rows). `raw` is what trees say that have not seen the row, those of slice `part`; `final` what the
     booster says, which has if it was refitted. `late`: the rows whose level counts.
     """
 
@@ -60,6 +60,7 @@ class Fitted:
     encoding: Encoding
     signs: tuple[int, ...]
     centre: Floats
+    rows: Rows
     raw: Floats
     part: Rows
     final: Floats
@@ -130,6 +131,7 @@ def fit_held_out(
         encoding,
         signs,
         _centre(matrix),
+        data.rows[held],
         raw,
         np.repeat(np.arange(len(slices)), [held.size for _, held in slices]),
         final,

@@ -50,6 +50,8 @@ class RiskModel(ClassifierMixin, BaseEstimator):
     Attributes
     ----------
     booster_, calibrator_, encoding_, classes_ : what predicts.
+    held_out_proba_ : per row of X the bad outcome's probability by trees that have not seen the row
+        (NaN where all have): what to study the model with on the rows that taught it.
     signs_, centre_ : per column, the sign and the median; `models.explain` reads them.
     n_fit_, n_calibrate_ : distinct rows in each slice.
     """
@@ -111,6 +113,8 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         late = fitted.late
         level = with_level(shape, fitted.final[late], y[late], weight[late])
         self.calibrator_ = level if self.refit else shape
+        self.held_out_proba_ = np.full(len(X), np.nan)
+        self.held_out_proba_[fitted.rows] = calibrate(shape, fitted.raw)
         self.n_fit_, self.n_calibrate_ = fitted.n_fit, fitted.raw.size
         return self
 

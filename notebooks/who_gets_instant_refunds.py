@@ -265,7 +265,7 @@ policy = load_policy()
 risk = {AT_REQUEST.name: claw}
 more = (BLAME, POINTS, AT_STANDING)
 risk |= {head.name: fit_risk(task, taught[head.stage], head, 7) for head in more}
-models = Models(risk, fit_money(lesson, risk, policy))
+models = Models(risk, fit_money(task, lesson, risk, policy))
 
 # %% [markdown]
 # The requests of the three months are decided one after the other, under limits and daily caps.
@@ -435,7 +435,7 @@ pd.DataFrame({q: vars(a) for q, a in answers.items()}).T[columns]
 # %%
 doubled = {cause: 2 * cents for cause, cents in policy.clawback_cost_cents.items()}
 dearer = replace(policy, id="clawbacks_cost_double", clawback_cost_cents=doubled)
-models_dearer = Models(risk, fit_money(lesson, risk, dearer))
+models_dearer = Models(risk, fit_money(task, lesson, risk, dearer))
 scored_dearer = score_requests(task, models_dearer, given, dearer, ledger_age_hours=0.0)
 stricter, _ = decide(scored_dearer, dearer, LimitState())
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from data.errors import ModelError
 from features.task import Task, dump_task, load_task
-from models import causes, scan
+from models import causes, lost, scan
 from models.artifact import MANIFEST, load_model, open_sealed, save_model, seal
 from models.policy import Policy, dump_policy, load_policy
 from pipelines.modelling import Models
@@ -79,8 +79,7 @@ def version_of_folder(folder: Path) -> str:
 
 def _write_money(folder: Path, money: Money) -> None:
     record = {
-        "lost_abuse": money.lost_abuse,
-        "lost_other": money.lost_other,
+        "lost": lost.as_json(money.lost),
         "causes": causes.as_json(money.causes),
         "scan": None if money.scan is None else scan.as_json(money.scan),
     }
@@ -91,8 +90,7 @@ def _write_money(folder: Path, money: Money) -> None:
 def _read_money(folder: Path) -> Money:
     record = json.loads((folder / MONEY).read_text(encoding="utf-8"))
     return Money(
-        lost_abuse=float(record["lost_abuse"]),
-        lost_other=float(record["lost_other"]),
+        lost=lost.lost_of_json(record["lost"]),
         causes=causes.causes_of_json(record["causes"]),
         scan=scan.scan_of_json(record["scan"]) if record["scan"] else None,
     )

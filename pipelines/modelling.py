@@ -17,6 +17,7 @@ from data.ledger import Ledger
 from features.labels import labels
 from features.task import Task
 from models.causes import fit_causes
+from models.lost import LostShare, fit_lost, lost_share
 from models.policy import Policy
 from models.risk import RiskModel
 from models.scan import ScanModel, fit_scan
@@ -33,6 +34,7 @@ CAUSE_SEGMENTS = ("refund_type", "reason")
 TRACK_SEGMENTS = ("refund_type", "return_method")
 COST_SEGMENTS = ("risk_band",)
 SCAN_DEADLINE_HOURS = 14 * 24.0
+REQUEST_HEADS = {"p_claw": AT_REQUEST, "p_abuse": BLAME}
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def fit_models(
     if policy is None:
         return Models(risk)
     tell("fitting the money")
-    return Models(risk, fit_money(taught["request"], risk, policy))
+    return Models(risk, fit_money(task, taught["request"], risk, policy))
 
 
 def fit_risk(task: Task, lesson: Lesson, head: Head, seed: int) -> RiskModel:
@@ -126,50 +128,66 @@ def fit_risk(task: Task, lesson: Lesson, head: Head, seed: int) -> RiskModel:
     return model.fit(part.X, y, times=times, sample_weight=weight)
 
 
-def fit_money(lesson: Lesson, risk: Mapping[str, RiskModel], policy: Policy) -> Money:
-    """Severity by fault, causes, and the normal track's averages, on matured cases.
+def fit_money(task: Task, lesson: Lesson, risk: Mapping[str, RiskModel], policy: Policy) -> Money:
+    """What claw-backs lose, causes, and the normal track's averages, on matured cases.
 
     Parameters
     ----------
-    risk : the models of the request's heads; costs at a scan are shares of what they expect.
+    risk : the models of the request's heads, fitted on this lesson; costs at a scan are shares of
+        what they expect.
     """
     known = lesson.labels
     table = segment_table(lesson.decisions.cases)
     table = table.assign(weight=lesson.weight(), cause=known["cause"])
     clawed = known[f"{MONEY}_matured"] & (known[MONEY] == 1) & known["cause"].notna()
     causes = fit_causes(table[clawed.to_numpy(bool)], CAUSE_SEGMENTS)
-    money = Money(*lost_shares(lesson), causes, None)
+    risks = unseen_risks(task, lesson, risk)
+    money = Money(what_is_lost(lesson, risks), causes, None)
     # Shares of the money are told by cases, each the same: a few large ones would decide them.
     table["amount_cents"] = table["amount_cents"].notna().astype(np.float64)
-    risks = request_risks(risk, lesson.decisions.X)
     based = with_base(table, risks, instant_costs(money, table, risks, policy))
-    return replace(money, scan=fit_track(lesson, based, policy))
+    return replace(money, scan=fit_track(lesson, risks, based, policy))
 
 
-def lost_shares(lesson: Lesson, *, withdrawn: bool = True) -> tuple[float, float]:
-    """Mean unrecovered share of claw-backs: by the buyer's fault, and of the others.
+def what_is_lost(lesson: Lesson, risks: pd.DataFrame, *, withdrawn: bool = True) -> LostShare:
+    """The unrecovered share of claw-backs of requests that were paid at once.
 
-    `withdrawn` False leaves out withdrawals, which end before a scan and are mostly repaid. Where
-    there is none of a kind, the share of all; without any claw-back, everything.
+    `withdrawn` False leaves out withdrawals, which end before a scan and are mostly repaid.
     """
     known = lesson.labels
     clawed = known[f"{REPORT}_matured"] & (known[MONEY] == 1) & (known["paid_stage"] == "request")
+    clawed &= known[ABUSE].notna()
     if not withdrawn:
         clawed &= known["cause"].astype(object) != "withdrawn"
-    lost = (known["loss_cents"] / known["paid_cents"]).clip(0.0, 1.0)
-    every = float(lost[clawed].mean()) if clawed.any() else 1.0
-    kinds = [clawed & (known[ABUSE] == fault) for fault in (1, 0)]
-    abuse, other = (float(lost[k].mean()) if k.any() else every for k in kinds)
-    return abuse, other
+    rows = clawed.to_numpy(bool)
+    lost = (known["loss_cents"] / known["paid_cents"]).clip(0.0, 1.0).to_numpy(np.float64)[rows]
+    return fit_lost(lost, known[ABUSE].to_numpy()[rows] == 1, risks["p_abuse"].to_numpy()[rows])
+
+
+def unseen_risks(task: Task, lesson: Lesson, risk: Mapping[str, RiskModel]) -> pd.DataFrame:
+    """`request_risks` of the rows that taught the models, as if they had not.
+
+    Trees know the outcome of a row they were fitted on; what is learnt from their predictions
+    about losses and scans would not hold for the next request.
+    """
+    risks = request_risks(risk, lesson.decisions.X)
+    for name, head in REQUEST_HEADS.items():
+        rows = np.flatnonzero(lesson.usable(task, head.target))
+        held_out = risk[head.name].held_out_proba_
+        unseen = np.isfinite(held_out)
+        risks.loc[rows[unseen], name] = held_out[unseen]
+    return risks
 
 
 def request_risks(risk: Mapping[str, RiskModel], X: pd.DataFrame) -> pd.DataFrame:
     """`p_claw` and `p_abuse` of requests."""
-    columns = {"p_claw": chunked(risk[AT_REQUEST.name], X), "p_abuse": chunked(risk[BLAME.name], X)}
+    columns = {name: chunked(risk[head.name], X) for name, head in REQUEST_HEADS.items()}
     return pd.DataFrame(columns, index=X.index)
 
 
-def fit_track(lesson: Lesson, table: pd.DataFrame, policy: Policy) -> ScanModel:
+def fit_track(
+    lesson: Lesson, risks: pd.DataFrame, table: pd.DataFrame, policy: Policy
+) -> ScanModel:
     """Chances and hours of the normal track, and what paying at the first scan cost.
 
     A claw-back counts with the share that its fault usually loses, not with what this one lost:
@@ -177,7 +195,9 @@ def fit_track(lesson: Lesson, table: pd.DataFrame, policy: Policy) -> ScanModel:
     """
     known = lesson.labels
     clawed = known[MONEY].to_numpy(np.float64)
-    share = np.where(known[ABUSE] == 1, *lost_shares(lesson, withdrawn=False))
+    lost = what_is_lost(lesson, risks, withdrawn=False)
+    blame = (known[ABUSE] == 1).to_numpy(np.float64)
+    share = lost_share(lost, blame, risks["p_abuse"].to_numpy(np.float64))
     price = known["cause"].astype(object).map(dict(policy.clawback_cost_cents))
     columns: dict[str, Any] = {
         "paid_stage": known["paid_stage"],

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from data.errors import UsageError
 from models.causes import CauseMix, clawback_cost
+from models.lost import LostShare, lost_share
 from models.money import expected_loss
 from models.policy import Policy
 from models.scan import ScanModel, apply_scan
@@ -30,14 +31,9 @@ EXPOSURE = {
 
 @dataclass(frozen=True)
 class Money:
-    """`lost_abuse`, `lost_other`: unrecovered share of claw-backs by the buyer's fault, and others.
+    """What a claw-back loses, why it comes, and what the normal track looks like."""
 
-    An abuser does not repay and an honest buyer nearly always does, so whose fault it will be says
-    more about the severity than a few hundred claw-backs could teach a model of its own.
-    """
-
-    lost_abuse: float
-    lost_other: float
+    lost: LostShare
     causes: CauseMix
     scan: ScanModel | None
 
@@ -75,8 +71,7 @@ def instant_costs(
 def unrecovered_share(money: Money, risks: pd.DataFrame) -> Floats:
     """LGD of every row, by the chance that a claw-back is the buyer's fault."""
     p_claw, p_abuse = (risks[name].to_numpy(np.float64) for name in ("p_claw", "p_abuse"))
-    blame = np.minimum(p_abuse / p_claw, 1.0)
-    return np.asarray(blame * money.lost_abuse + (1 - blame) * money.lost_other, np.float64)
+    return lost_share(money.lost, np.minimum(p_abuse / p_claw, 1.0), p_abuse)
 
 
 def scan_costs(

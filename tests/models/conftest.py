@@ -65,9 +65,14 @@ def _random_requests(seed: int, n: int = 200, users: int = 4) -> pd.DataFrame:
 
 
 def _policy(**sections: Any) -> Policy:
-    """The default policy without exploration and rules, sections changed as said."""
+    """The default policy at 2 cents an hour, without exploration and rules; changed as said."""
     default = load_policy()
-    quiet = replace(default, rule=(), exploration=replace(default.exploration, share=0.0))
+    quiet = replace(
+        default,
+        value=replace(default.value, hour_cents=2.0),
+        rule=(),
+        exploration=replace(default.exploration, share=0.0),
+    )
     changed: dict[str, Any] = {}
     for name, value in sections.items():
         old = getattr(quiet, name)

@@ -42,6 +42,19 @@ def test_probabilities_are_calibrated_within_the_error_of_the_slices(
     assert auc(y_fresh, p) > auc(y_fresh, p_fresh) - 0.01
 
 
+def test_held_out_probabilities_know_nothing_of_their_row(draw: Draw) -> None:
+    X, y, p = draw(6_000, 1)
+    times = pd.date_range("2026-01-01", periods=len(X), freq="1h", tz="UTC")
+    model = _model(refit=True, calibration_folds=4, params={"n_estimators": 200})
+    held_out = model.fit(X, y, times=times).held_out_proba_
+    seen = model.predict_proba(X)[:, 1]
+    assert held_out.shape == (len(X),)
+    assert np.isfinite(held_out).all()
+    # Trees that know the answers seem better than the truth itself; the others cannot be.
+    assert auc(y, seen) > auc(y, p) > auc(y, held_out)
+    assert np.isnan(_model(calibration="none").fit(X, y).held_out_proba_).all()
+
+
 def test_class_weights_break_the_probabilities_and_are_refused(draw: Draw) -> None:
     X, y, _ = draw(20_000, 1)
     fresh, y_fresh, _ = draw(20_000, 2)
