@@ -52,8 +52,9 @@ class Settings:
 class Fitted:
     """`centre`: median of each column's known values. `raw`, `y`, `weight`: the held-out rows.
 
-    `rows` are their positions in the table (one of equal rows). `raw` is what trees say that have not seen the row, those of slice `part`; `final` what the
-    booster says, which has if it was refitted. `late`: the rows whose level counts.
+    `rows` are their positions in the table, one of equal rows. `raw` is what trees say that have
+    not seen the row, those of slice `part`; `final` what the booster says, which has if it was
+    refitted. `late`: the rows whose level counts.
     """
 
     booster: lgb.Booster
