@@ -47,7 +47,7 @@ def fit_lost(lost: Floats, abuse: Mask, p_abuse: Floats) -> LostShare:
     every = float(lost.mean()) if lost.size else 1.0
     other = float(lost[~abuse].mean()) if (~abuse).any() else every
     if not abuse.any():
-        return LostShare(other, float(logit(np.clip(np.float64(every), EDGE, 1 - EDGE))), 0.0)
+        return LostShare(other, float(logit(np.clip(np.array(every), EDGE, 1 - EDGE))), 0.0)
     design = np.column_stack([np.ones(int(abuse.sum())), logit(p_abuse[abuse])])
     shares = np.clip(lost[abuse], EDGE, 1 - EDGE)
     precision = np.array([0.0, SLOPE_SD**-2])

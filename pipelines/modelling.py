@@ -31,7 +31,7 @@ Mask = NDArray[np.bool_]
 HEAVIEST = 10.0  # a rarely logged action must not let one row speak for hundreds
 CALIBRATION_SHARE, CALIBRATION_FOLDS = 0.5, 5  # level of the later half, shape of five slices
 CAUSE_SEGMENTS = ("refund_type", "reason")
-TRACK_SEGMENTS = ("refund_type", "return_method")
+TRACK_SEGMENTS = ("refund_type", "return_method", "risk_band")
 COST_SEGMENTS = ("risk_band",)
 SCAN_DEADLINE_HOURS = 14 * 24.0
 REQUEST_HEADS = {"p_claw": AT_REQUEST, "p_abuse": BLAME}
@@ -149,16 +149,16 @@ def fit_money(task: Task, lesson: Lesson, risk: Mapping[str, RiskModel], policy:
     return replace(money, scan=fit_track(lesson, risks, based, policy))
 
 
-def what_is_lost(lesson: Lesson, risks: pd.DataFrame, *, withdrawn: bool = True) -> LostShare:
+def what_is_lost(lesson: Lesson, risks: pd.DataFrame, *, scanned: bool = False) -> LostShare:
     """The unrecovered share of claw-backs of requests that were paid at once.
 
-    `withdrawn` False leaves out withdrawals, which end before a scan and are mostly repaid.
+    `scanned` True asks those alone whose parcel was seen: who sends something loses other shares.
     """
     known = lesson.labels
     clawed = known[f"{REPORT}_matured"] & (known[MONEY] == 1) & (known["paid_stage"] == "request")
     clawed &= known[ABUSE].notna()
-    if not withdrawn:
-        clawed &= known["cause"].astype(object) != "withdrawn"
+    if scanned:
+        clawed &= lesson.track["scan_hours"].notna()
     rows = clawed.to_numpy(bool)
     lost = (known["loss_cents"] / known["paid_cents"]).clip(0.0, 1.0).to_numpy(np.float64)[rows]
     return fit_lost(lost, known[ABUSE].to_numpy()[rows] == 1, risks["p_abuse"].to_numpy()[rows])
@@ -195,8 +195,8 @@ def fit_track(
     """
     known = lesson.labels
     clawed = known[MONEY].to_numpy(np.float64)
-    lost = what_is_lost(lesson, risks, withdrawn=False)
-    blame = (known[ABUSE] == 1).to_numpy(np.float64)
+    lost = what_is_lost(lesson, risks, scanned=True)
+    blame = (known[ABUSE] == 1).to_numpy(bool).astype(np.float64)
     share = lost_share(lost, blame, risks["p_abuse"].to_numpy(np.float64))
     price = known["cause"].astype(object).map(dict(policy.clawback_cost_cents))
     columns: dict[str, Any] = {

@@ -52,7 +52,21 @@ def money_study(folder: Path, n_orders: int, seed: int) -> pd.DataFrame:
     best = judge(oracle(cases, costs), truth, costs).net_value_cents
     ours = judge(scored.decisions, truth, costs).net_value_cents
     row: dict[Any, Any] = {"seed": seed, **large["ratio"], **_chances(scored.decisions, cases)}
-    return pd.DataFrame([row | {"value_of_oracle": ours / best}])
+    row |= table.loc["all", ["expected_cents", "true_cents"]].to_dict()
+    return pd.DataFrame([row | _paid(scored.decisions, cases) | {"value_of_oracle": ours / best}])
+
+
+def _paid(decisions: pd.DataFrame, truth: pd.DataFrame) -> dict[str, float]:
+    """Abusers to be expected among the advances, and their loss at the mean rate of all requests."""
+    found = decisions["case_id"].astype("int64").to_frame().merge(truth, on="case_id", how="left")
+    rate = found["loss_cents_instant"].sum() / found["amount_cents"].sum()
+    action = decisions["action"].astype("str").to_numpy()
+    abusers = naive = 0.0
+    for paid in ("instant", "at_first_scan"):
+        rows = action == paid
+        abusers += float(found.loc[rows, f"p_abuse_{paid}"].sum())
+        naive += float(found.loc[rows, f"p_paid_{paid}"] @ found.loc[rows, "amount_cents"]) * rate
+    return {"abusers": abusers, "naive_cents": naive}
 
 
 def _chances(decisions: pd.DataFrame, truth: pd.DataFrame) -> dict[str, float]:
