@@ -57,7 +57,7 @@ def money_study(folder: Path, n_orders: int, seed: int) -> pd.DataFrame:
 
 
 def _paid(decisions: pd.DataFrame, truth: pd.DataFrame) -> dict[str, float]:
-    """Abusers to be expected among the advances, and their loss at the mean rate of all requests."""
+    """Abusers to be expected among the advances, and their loss at the mean rate of all."""
     found = decisions["case_id"].astype("int64").to_frame().merge(truth, on="case_id", how="left")
     rate = found["loss_cents_instant"].sum() / found["amount_cents"].sum()
     action = decisions["action"].astype("str").to_numpy()
