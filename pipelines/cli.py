@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -15,13 +14,14 @@ from typing import Any, Literal, Protocol, get_args, get_origin, get_type_hints
 from data.errors import UserError
 from pipelines.commands import COMMANDS, Tell
 from pipelines.config import plain_type, resolve
+from pipelines.stopping import Stop, listening
 
 EXIT_CODES = """exit codes:
   0   done; retrain: promoted       6   a gate refused
   2   usage or configuration        10  retrain kept the champion
   3   broken data, unwritable file  75  busy, try again
   4   too many rows in quarantine   99  nothing to do
-  5   model or registry             143 stopped by SIGTERM
+  5   model or registry             130, 143 stopped by SIGINT, SIGTERM
 
 Settings: flag > CLAWBACK_<SETTING> > clawback.toml > default. Times are UTC."""
 
@@ -42,23 +42,17 @@ class Result(Protocol):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is returned, and nothing but `SystemExit` raised."""
-    signal.signal(signal.SIGTERM, _stop)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads sleep: jobs share cores
-    arguments = vars(parser().parse_args(argv))
-    command = arguments.pop("command")
-    as_json, verbose = arguments.pop("json"), arguments.pop("verbose")
-    file = arguments.pop("config")
-    try:
-        config = resolve(command, COMMANDS, arguments, os.environ, file)
-        run = getattr(import_module(f"pipelines.{command}"), f"run_{command}")
-        result: Result = run(config, progress(verbose))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
-    print(json.dumps(result.summary(), ensure_ascii=False) if as_json else result.text())
-    return result.exit_code
+    with listening() as stop:
+        try:
+            return _run(vars(parser().parse_args(argv)), stop)
+        except Exception as error:
+            if stop.code:  # a library made its own exception of the signal
+                return stop.code
+            if not isinstance(error, UserError):
+                raise
+            print(f"error: {error}", file=sys.stderr)
+            return error.exit_code
 
 
 def parser() -> argparse.ArgumentParser:
@@ -83,16 +77,31 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def progress(verbose: bool) -> Tell:
-    """A function that shows a line of progress on stderr, if somebody may be watching."""
-    if not (verbose or sys.stderr.isatty()):
-        return lambda _line: None
+def progress(verbose: bool, stop: Stop) -> Tell:
+    """What a job calls at each step: it ends a job that was told to stop, and shows the line.
+
+    Lines go to stderr, if somebody may be watching.
+    """
+    shown = verbose or sys.stderr.isatty()
     start = time.monotonic()
 
     def tell(line: str) -> None:
-        print(f"[{time.monotonic() - start:6.1f} s] {line}", file=sys.stderr, flush=True)
+        stop.check()
+        if shown:
+            print(f"[{time.monotonic() - start:6.1f} s] {line}", file=sys.stderr, flush=True)
 
     return tell
+
+
+def _run(arguments: dict[str, Any], stop: Stop) -> int:
+    command = arguments.pop("command")
+    as_json, verbose = arguments.pop("json"), arguments.pop("verbose")
+    config = resolve(command, COMMANDS, arguments, os.environ, arguments.pop("config"))
+    run = getattr(import_module(f"pipelines.{command}"), f"run_{command}")
+    result: Result = run(config, progress(verbose, stop))
+    stop.check()
+    print(json.dumps(result.summary(), ensure_ascii=False) if as_json else result.text())
+    return result.exit_code
 
 
 def _add_settings(command: argparse.ArgumentParser, kind: type[Any]) -> None:
@@ -110,11 +119,6 @@ def _add_settings(command: argparse.ArgumentParser, kind: type[Any]) -> None:
         choices = get_args(hints[spec.name]) if get_origin(hints[spec.name]) is Literal else None
         metavar = None if choices else plain_type(hints[spec.name]).__name__.upper()
         command.add_argument(flag, choices=choices, metavar=metavar, help=text)
-
-
-def _stop(_number: int, _frame: object) -> None:
-    """Leave through every `finally`: locks are released, tracked runs end."""
-    raise SystemExit(143)
 
 
 if __name__ == "__main__":

@@ -56,6 +56,7 @@ def run_features(config: FeaturesConfig, tell: Tell = lambda _line: None) -> Fea
         raise NothingToDoError("no decision in this time", where=str(config.ledger))
     tell(f"computing {len(names)} columns of {len(cases):,} decisions")
     columns = features(definitions, ledger, cases)
+    tell(f"writing {config.out}")
     with replacing(config.out) as draft:
         write_table(pd.concat([plain(cases), columns], axis=1), draft)
     return FeaturesResult(task, names, len(cases), config.out)

@@ -66,13 +66,14 @@ def run_retrain(config: RetrainConfig, tell: Tell = lambda _line: None) -> Train
             tell(f"comparing with champion {champion.version}")
             found = compare_with(champion.twin, trial, ledger, config)
             log_facts(store, run, {}, {f"gate.{k}": v for k, v in vars(found).items()})
-            judged = save(trial, trial.models, "judged", store, run, {})
+            judged = save(trial, trial.models, "judged", store, run, {}, tell)
             why = {"champion": champion.version, "epsilon": config.epsilon, **vars(found)}
             move_alias(store, CHALLENGER, judged.version, why)
             if not found.better(config.epsilon):
                 return _kept(judged, trial, run, store, _sentence("kept the champion", found))
             tags = {"judged_as": judged.version}
-            final = save(trial, fit_final(trial, tell), "final", store, run, tags)
+            final = save(trial, fit_final(trial, tell), "final", store, run, tags, tell)
+            tell(f"promoting version {final.version}")
             move_alias(store, CHAMPION, final.version, why)
             done = _kept(judged, trial, run, store, _sentence("promoted", found))
             return replace(done, final=final, champion=True, exit_code=0)

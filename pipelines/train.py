@@ -113,11 +113,11 @@ def run_train(config: TrainConfig, tell: Tell = lambda _line: None) -> TrainResu
         with tracked_run(store, "train", {}) as run:
             trial = try_recipe(recipe, ledger, tell)
             log_trial(config, trial, store, run)
-            judged = save(trial, trial.models, "judged", store, run, {})
-            final = save(
-                trial, fit_final(trial, tell), "final", store, run, {"judged_as": judged.version}
-            )
+            judged = save(trial, trial.models, "judged", store, run, {}, tell)
+            tags = {"judged_as": judged.version}
+            final = save(trial, fit_final(trial, tell), "final", store, run, tags, tell)
             first = version_of(store, CHAMPION) is None
+            tell(f"pointing at version {final.version}")
             move_alias(store, CHALLENGER, final.version, {"gate": "train"})
             if first:
                 move_alias(store, CHAMPION, final.version, {"gate": "first model"})
@@ -145,7 +145,13 @@ def prepare(config: TrainConfig, tell: Tell, also: Collection[str] = ()) -> tupl
 
 
 def save(
-    trial: Trial, models: Models, role: str, store: Store, run: str, tags: Mapping[str, str]
+    trial: Trial,
+    models: Models,
+    role: str,
+    store: Store,
+    run: str,
+    tags: Mapping[str, str],
+    tell: Tell,
 ) -> Registered:
     """Write models as a bundle of the artifacts folder, and register it."""
     recipe = trial.recipe
@@ -163,10 +169,12 @@ def save(
     def fill(folder: Path) -> str:
         return write_bundle(folder, trial.task, recipe.policy, models, facts)
 
+    tell(f"writing the {role} models")
     bundle = read_bundle(publish(store.artifacts / "models", fill))
     named = {"model_version": bundle.version, "task_version": trial.task.version, "role": role}
     with TemporaryDirectory() as scratch:
         folder = save_pyfunc(bundle, Path(scratch) / "model")
+        tell(f"registering the {role} models")
         version = register(store, run, folder, {**named, **tags}, role)
     return Registered(bundle, version)
 

@@ -54,6 +54,7 @@ def run_tune(config: TuneConfig, tell: Tell = lambda _line: None) -> TuneResult:
     taught = lessons(fitted, ledger, stage_decisions(fitted, ledger, start, as_of), as_of)
     chosen = {h.target: _tuned(fitted, taught[h.stage], h, config, tell) for h in wanted}
     tuned = replace(task, models={**task.models, **chosen})
+    tell(f"writing {out}")
     with replacing(out) as draft:
         draft.write_text(dump_task(tuned), encoding="utf-8", newline="\n")
     return TuneResult(chosen, out)

@@ -12,6 +12,7 @@ from pipelines import cli
 from pipelines.bundle import Bundle
 from pipelines.cli import main
 from pipelines.commands import COMMANDS
+from pipelines.stopping import Stop
 
 
 @pytest.fixture(autouse=True)
@@ -182,9 +183,9 @@ def test_a_setting_may_come_from_the_environment(
 
 
 def test_progress_goes_to_stderr_only_when_asked(capsys: pytest.CaptureFixture[str]) -> None:
-    cli.progress(verbose=False)("line")
+    cli.progress(verbose=False, stop=Stop())("line")
     assert capsys.readouterr().err == ""
-    cli.progress(verbose=True)("line")
+    cli.progress(verbose=True, stop=Stop())("line")
     assert capsys.readouterr().err.endswith("line\n")
 
 

@@ -33,13 +33,12 @@ with tracked_run(store, "first", {}):
     pass
 """
 WAIT = """
-import signal, sys, time
+import sys, time
 from pathlib import Path
-from pipelines.cli import _stop
+from pipelines.stopping import listening
 from pipelines.tracking import open_store, tracked_run
-signal.signal(signal.SIGTERM, _stop)
 store = open_store(Path(sys.argv[1]), None, "clawback")
-with tracked_run(store, "long", {}) as run:
+with listening(), tracked_run(store, "long", {}) as run:
     print(run, flush=True)
     time.sleep(60)
 """
