@@ -21,6 +21,7 @@ from pipelines.commands import RetrainConfig, Tell
 from pipelines.decisions import request_decisions
 from pipelines.modelling import chunked
 from pipelines.plan import heads
+from pipelines.runs import reap, tracked_run
 from pipelines.tracking import (
     CHALLENGER,
     CHAMPION,
@@ -28,8 +29,6 @@ from pipelines.tracking import (
     log_facts,
     move_alias,
     open_store,
-    reap,
-    tracked_run,
     version_of,
 )
 from pipelines.train import LOCK, Registered, TrainResult, log_trial, prepare, save

@@ -1,4 +1,4 @@
-"""Runs and models in MLflow: a store made once, runs that always end, a registry with a memory.
+"""Models in MLflow: a store made once, what a run logs, a registry with a memory.
 
 MLflow is imported when a store is opened, never before. Its client gets its addresses as
 arguments; nothing depends on the working folder or on MLflow's global state. The registry knows
@@ -17,8 +17,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from data.errors import ModelError
-from pipelines.atomic import digest
+from data.errors import ModelError, StorageError, UserError
+from pipelines.local_store import disk_is_full, make_store, sqlite_file
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 ENVIRONMENT = {
@@ -29,11 +29,11 @@ ENVIRONMENT = {
     "MLFLOW_UV_AUTO_DETECT": "false",
     "MLFLOW_SKIP_PIP_REQUIREMENTS_CHECK": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # it logs, with tracebacks, what it also raises
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # a server that is away is told in seconds
     "GIT_PYTHON_REFRESH": "quiet",
 }
-PLACE, FINGERPRINT, PREVIOUS = "clawback.place", "clawback.ledger", "previous_champion"
+FINGERPRINT, PREVIOUS = "clawback.ledger", "previous_champion"
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def open_store(artifacts: Path, uri: str | None, experiment: str) -> Store:
 
     Raises
     ------
-    ModelError : the store cannot be opened.
+    ModelError : the store cannot be opened. StorageError : the disk is full.
     """
     prepare_mlflow()
     from mlflow import MlflowClient
@@ -71,60 +71,22 @@ def open_store(artifacts: Path, uri: str | None, experiment: str) -> Store:
     artifacts.mkdir(parents=True, exist_ok=True)
     home = artifacts.resolve()
     uri = uri or f"sqlite:///{home / 'mlflow.db'}"
-    local = uri.startswith("sqlite:")
+    file = sqlite_file(uri)
+    files = (home / "mlartifacts").as_uri() if uri.startswith("sqlite:") else None
     try:
         with _turn(home / ".mlflow.lock"):
+            if file and files and not file.exists():
+                make_store(file, files)
             client = MlflowClient(tracking_uri=uri, registry_uri=uri)
             known = client.get_experiment_by_name(experiment)
-            files = (home / "mlartifacts").as_uri() if local else None
             number = known.experiment_id if known else client.create_experiment(experiment, files)
-    except MlflowException as error:
-        raise _refused(uri, error) from error
+    except (MlflowException, OSError) as error:
+        raise refused(uri, error) from error
     except Exception as error:
         if type(error).__module__.partition(".")[0] != "sqlalchemy":
             raise
-        raise _refused(uri, error) from error
+        raise refused(uri, error) from error
     return Store(client, uri, home, experiment, number)
-
-
-@contextmanager
-def tracked_run(store: Store, name: str, tags: Mapping[str, str]) -> Iterator[str]:
-    """An MLflow run that ends whatever happens; yields its id.
-
-    An exception ends it as FAILED, a signal (SIGTERM becomes SystemExit in the command line) as
-    KILLED. What even that cannot end, `reap` does.
-    """
-    place = {PLACE: place_of(store.artifacts), "mlflow.runName": name}
-    run = store.client.create_run(store.experiment_id, tags={**tags, **place})
-    status = "KILLED"
-    try:
-        yield run.info.run_id
-        status = "FINISHED"
-    except Exception:
-        status = "FAILED"
-        raise
-    finally:
-        store.client.set_terminated(run.info.run_id, status)
-
-
-def reap(store: Store) -> int:
-    """End the runs that died without a word (SIGKILL, power); how many there were.
-
-    The caller holds the training lock of this folder, so a run of this folder that still says
-    RUNNING has no process any more.
-    """
-    running = store.client.search_runs(
-        [store.experiment_id],
-        f"attributes.status = 'RUNNING' and tags.`{PLACE}` = '{place_of(store.artifacts)}'",
-    )
-    for run in running:
-        store.client.set_terminated(run.info.run_id, "KILLED")
-    return len(running)
-
-
-def place_of(artifacts: Path) -> str:
-    """Name of a results folder on this machine; locks hold within one."""
-    return digest(os.uname().nodename, str(artifacts.resolve()))
 
 
 def log_facts(
@@ -176,7 +138,7 @@ def version_of(store: Store, alias: str) -> Any | None:
     except MlflowException as error:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
-        raise _refused(store.uri, error) from error
+        raise refused(store.uri, error) from error
 
 
 def move_alias(store: Store, alias: str, version: str, why: Mapping[str, Any]) -> None:
@@ -236,9 +198,13 @@ def _who() -> str:
         return str(os.getuid())
 
 
-def _refused(uri: str, error: Exception) -> ModelError:
+def refused(uri: str, error: Exception) -> UserError:
+    """What a store's complaint means for the user."""
+    what, where = f"the store refused: {str(error).splitlines()[0]}", uri.rpartition("@")[2]
+    if disk_is_full(error):
+        return StorageError(what, where=where, fix="free space, and run it again")
     return ModelError(
-        f"the store refused: {str(error).splitlines()[0]}",
-        where=uri.rpartition("@")[2],
+        what,
+        where=where,
         fix="check --tracking-uri; a new server's store is made by `mlflow db upgrade URI`",
     )

@@ -23,6 +23,7 @@ from pipelines.modelling import Models
 from pipelines.plan import heads, policy_of
 from pipelines.plots import plot_model
 from pipelines.pyfunc import save_pyfunc
+from pipelines.runs import reap, tracked_run
 from pipelines.tracking import (
     CHALLENGER,
     CHAMPION,
@@ -31,9 +32,7 @@ from pipelines.tracking import (
     log_ledger,
     move_alias,
     open_store,
-    reap,
     register,
-    tracked_run,
     version_of,
 )
 from pipelines.training import Recipe, Trial, fit_final, try_recipe

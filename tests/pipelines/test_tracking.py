@@ -10,6 +10,7 @@ import pytest
 from data.errors import ModelError
 from data.ledger import ledger_of
 from pipelines.fingerprint import fingerprint
+from pipelines.runs import reap, tracked_run
 from pipelines.tracking import (
     CHAMPION,
     Store,
@@ -18,16 +19,15 @@ from pipelines.tracking import (
     log_ledger,
     move_alias,
     open_store,
-    reap,
     register,
-    tracked_run,
     version_of,
 )
 
 OPEN = """
 import sys
 from pathlib import Path
-from pipelines.tracking import open_store, tracked_run
+from pipelines.runs import tracked_run
+from pipelines.tracking import open_store
 store = open_store(Path(sys.argv[1]), None, "clawback")
 with tracked_run(store, "first", {}):
     pass
@@ -36,7 +36,8 @@ WAIT = """
 import sys, time
 from pathlib import Path
 from pipelines.stopping import listening
-from pipelines.tracking import open_store, tracked_run
+from pipelines.runs import tracked_run
+from pipelines.tracking import open_store
 store = open_store(Path(sys.argv[1]), None, "clawback")
 with listening(), tracked_run(store, "long", {}) as run:
     print(run, flush=True)
