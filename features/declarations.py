@@ -51,6 +51,12 @@ class Events:
                 fix='name at least one event type: types = ["refund_requested"]',
             )
         where = {c: v if isinstance(v, tuple) else _values(v) for c, v in self.where.items()}
+        for column, values in where.items():
+            if not values:
+                fix = f"name at least one value of {column}, or leave it out"
+                raise UsageError(
+                    f"where {column} is one of none", where=f"events '{self.name}'", fix=fix
+                )
         object.__setattr__(self, "types", types)
         object.__setattr__(self, "where", dict(sorted(where.items())))
 

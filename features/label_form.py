@@ -109,6 +109,17 @@ def label_sets(label: Label) -> Iterator[tuple[str, str]]:
         yield from ((f"[label.{name}]", events) for events in target.sets)
 
 
+def label_words(label: Label) -> Iterator[tuple[str, Mapping[str, tuple[Any, ...]]]]:
+    """Where values of a column are named, and these values by column."""
+    for name, target in label.targets.items():
+        if target.forgiven:
+            yield f"[label.{name}] forgiven", target.forgiven.where
+        if target.verdict:
+            said = target.verdict
+            words = (*said.positive, *said.if_proven, *said.unknown)
+            yield f"[label.{name}] verdict", {said.column: words}
+
+
 def label_columns(label: Label) -> set[str]:
     """Columns of the ledger that labels read, beside those of their event sets."""
     needed = {label.case}

@@ -15,9 +15,10 @@ from data.contract import Contract, load_contract
 from data.errors import UsageError, nearest
 from data.toml_text import toml_text
 from features.declarations import STAGES, Composite, Declaration, Events, Request, Window, unique
-from features.label_form import label_columns, label_sets, read_label
+from features.label_form import label_columns, label_sets, label_words, read_label
 from features.task_file import listed, merge, read_chain, text_of
 from features.toml_form import blocks, canonical, check_keys, expand
+from features.vocabulary import check_events, check_reasons, check_where
 
 DEFAULT_TASK: Final = "advance_refund"
 COLUMN_KINDS: Final = ("int", "float", "text", "bool", "time", "key")
@@ -224,8 +225,8 @@ def _read_events(name: str, table: Mapping[str, Any], where: str) -> Events:
 
 def _check_task(task: Task) -> None:
     named = {"[spine] trigger": task.trigger, "[spine] paid": task.paid}
-    label = label_sets(read_label(task.label, task.name))
-    for what, name in (*named.items(), *label):
+    label, contract = read_label(task.label, task.name), task.contract()
+    for what, name in (*named.items(), *label_sets(label)):
         if name is not None and name not in task.event_sets:
             fix = nearest(name, list(task.event_sets)) or f"declare [events.{name}]"
             raise UsageError(f"{what}: unknown event set '{name}'", where=task.name, fix=fix)
@@ -233,8 +234,13 @@ def _check_task(task: Task) -> None:
         if kind not in COLUMN_KINDS:
             fix = f"kinds: {', '.join(COLUMN_KINDS)}"
             raise UsageError(f"[columns] {column}: unknown kind {kind!r}", where=task.name, fix=fix)
+    for events in task.event_sets.values():
+        check_events(events, contract, task.name)
+    for where, words in label_words(label):
+        check_where(words, contract, f"{task.name}: {where}")
+    check_reasons(task.declarations)
     _check_requests(task)
-    _check_signs(task)
+    _check_targets(task)
 
 
 def _check_requests(task: Task) -> None:
@@ -248,12 +254,11 @@ def _check_requests(task: Task) -> None:
                 )
 
 
-def _check_signs(task: Task) -> None:
+def _check_targets(task: Task) -> None:
+    """Signs and hyper-parameters of a target that is none would be read by nobody."""
     targets = list(task.targets)
-    for d in task.declarations if targets else ():
-        for target in d.sign:
-            if target not in targets:
-                fix = nearest(target, targets) or f"targets: {', '.join(targets)}"
-                raise UsageError(
-                    f"sign for unknown target '{target}'", where=f"feature {d.name}", fix=fix
-                )
+    named = [(f"feature {d.name}: sign", target) for d in task.declarations for target in d.sign]
+    for where, target in [*named, *((f"{task.name}: [model]", t) for t in task.models)]:
+        if targets and target not in targets:
+            fix = nearest(target, targets) or f"targets: {', '.join(targets)}"
+            raise UsageError(f"unknown target '{target}'", where=where, fix=fix)

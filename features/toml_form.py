@@ -84,7 +84,11 @@ def check_keys(table: Mapping[str, Any], known: Iterable[str], where: str) -> No
 def _located(kind: str, table: Tables, sets: Mapping[str, Events], at: str) -> list[Declaration]:
     try:
         check_keys(table, _KEYS[kind], at)
-        return _read(kind, table, sets)
+        found = _read(kind, table, sets)
+        if not found:
+            fix = "name at least one aggregate and one length: an empty list declares nothing"
+            raise UsageError("it stands for no feature", fix=fix)
+        return found
     except UsageError as error:
         where = at if error.where in ("", at) else f"{at}, {error.where}"
         raise UsageError(error.what, where=where, fix=error.fix) from None

@@ -16,6 +16,8 @@ from features.spine import spine, standing_fit_spine
 from features.task import Task, load_task
 
 TASK = """
+[event_types]
+extra = ["ask", "pay"]
 [events.asks]
 types = ["ask"]
 [events.pays]

@@ -13,6 +13,8 @@ from features.task import Task, dump_task, load_task
 
 SMALL = """
 name = "small"
+[event_types]
+extra = ["ask", "pay"]
 [events.asks]
 types = ["ask"]
 [events.food]
@@ -28,7 +30,7 @@ aggregate = ["count", "sum:amount_cents"]
 over = ["7d", "life"]
 stage = "standing"
 sign = { y_bad = 1 }
-reason = "many"
+reason = "refund_frequency"
 source = "U2"
 [[feature]]
 entity = ["user_id", "merchant_id"]
@@ -50,7 +52,7 @@ b = { entity = "user_id", events = "asks", aggregate = "count", delay = "60d" }
 over = "90d"
 prior = [0.03, 20]
 sign = { y_bad = -1 }
-reason = "rate"
+reason = "advance_history"
 [label]
 case = "case_id"
 [label.y_bad]
@@ -62,6 +64,10 @@ learning_rate = 0.05
 [policy]
 file = "policy.toml"
 """
+
+
+FORGIVEN = """horizon = "60d"
+forgiven = { where = { fault = "buyr" }, by = "asks", within = "7d" }"""
 
 
 def written(folder: Path, text: str, name: str = "small.toml") -> Path:
@@ -94,7 +100,7 @@ def test_lists_expand_and_names_follow(small: Task) -> None:
 def test_questions_about_a_task(small: Task) -> None:
     assert small.signs("y_bad", ["user_asks_count_7d"]) == {"user_asks_count_7d": 1}
     assert len(small.signs("y_bad")) == 5
-    assert small.reason_keys()["user_asks_count_7d"] == "many"
+    assert small.reason_keys()["user_asks_count_7d"] == "refund_frequency"
     assert len(small.at_stage("standing")) == 4
     assert small.at_stage("request") == small.features
     assert small.params("y_bad") == {"num_leaves": 31, "learning_rate": 0.05}
@@ -127,7 +133,9 @@ def test_any_declarations_survive_the_file(
 ) -> None:
     sets = {e.name: e for e in worlds.SETS}
     drawn = tuple(data.draw(worlds.declarations()))
-    task = Task("drawn", sets, drawn, trigger="asks", request=("amount_cents", "reason"))
+    types = tuple(sorted({t for e in worlds.SETS for t in e.types}))
+    request = ("amount_cents", "reason")
+    task = Task("drawn", sets, drawn, trigger="asks", request=request, event_types=types)
     path = written(tmp_path_factory.mktemp("drawn"), dump_task(task))
     assert load_task(path) == task
 
@@ -173,13 +181,13 @@ entity = "user_id"
 events = "asks"
 aggregate = "count"
 over = "7d"
-reason = "mine"
+reason = "member_level"
 [model.y_bad]
 num_leaves = 7
 """
     task = load_task(written(tmp_path, own, "own.toml"))
     assert task.name == "own"
-    assert task.reason_keys()["user_asks_count_7d"] == "mine"
+    assert task.reason_keys()["user_asks_count_7d"] == "member_level"
     assert "user_pays_age_life" in {d.name for d in task.features}
     assert len(task.features) == 9
     assert task.params("y_bad") == {"num_leaves": 7}
@@ -216,6 +224,18 @@ num_leaves = 7
         ('where = { category = ["food", "toys"], quantity = 3 }', "where = 3", "its where is 3"),
         ("[events.food]", "[events]\nfood = 3\n[events.toys]", "not a table"),
         ('entity = "user_id"', "entity = 3", "wrong type"),
+        ('types = ["ask"]', 'types = ["order_payed"]', "did you mean 'order_paid'"),
+        ('"ask", "pay"]\nwhere', '"aks", "pay"]\nwhere', r"\[events.food\].*'aks'.*'ask'"),
+        ("quantity = 3", 'fault = "byuer"', "fault is never 'byuer'.*did you mean 'buyer'"),
+        ("quantity = 3", "reason = 5", "reason = 5, but the column holds text"),
+        ("quantity = 3", "amount_cents = true", "amount_cents = True, but the column holds int"),
+        ("quantity = 3", "deadline_ts = 5", "deadline_ts is a time"),
+        ("quantity = 3", "reason = []", "reason is one of none"),
+        ('aggregate = ["count", "sum:amount_cents"]', "aggregate = []", "stands for no feature"),
+        ('over = ["7d", "life"]', "over = []", "stands for no feature"),
+        ('"refund_frequency"', '"refund_frequncy"', "did you mean 'refund_frequency'"),
+        ("[model.y_bad]", "[model.y_bda]", "unknown target 'y_bda'.*did you mean 'y_bad'"),
+        ('horizon = "60d"', FORGIVEN, "forgiven: fault is never 'buyr'"),
         ('b = { request = "amount', 'b = { requst = "amount', "unknown key 'requst'"),
     ],
 )

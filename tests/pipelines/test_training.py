@@ -111,6 +111,6 @@ def test_one_class_is_an_error(trial: Trial, ledger: Ledger) -> None:
 def test_a_task_without_money_has_one_head_per_target(quick_task: str) -> None:
     task = load_task(quick_task)
     label = {k: v for k, v in task.label.items() if k in ("case", "y_claw")}
-    plain = replace(task, label=label, paid=None, declarations=())
+    plain = replace(task, label=label, paid=None, declarations=(), models={})
     assert not has_money(plain)
     assert [head.name for head in heads(plain)] == ["y_claw_request"]
