@@ -230,6 +230,7 @@ def _check_task(task: Task) -> None:
         if name is not None and name not in task.event_sets:
             fix = nearest(name, list(task.event_sets)) or f"declare [events.{name}]"
             raise UsageError(f"{what}: unknown event set '{name}'", where=task.name, fix=fix)
+    check_keys(task.policy, ("file",), f"{task.name}: [policy]")
     for column, kind in task.columns.items():
         if kind not in COLUMN_KINDS:
             fix = f"kinds: {', '.join(COLUMN_KINDS)}"

@@ -55,8 +55,13 @@ def horizon(task: Task, target: str) -> timedelta:
 
 
 def policy_of(task: Task, given: Path | None, task_path: str) -> Policy | None:
-    """The policy of a run: the one given, the file the task names beside itself, the default."""
+    """The policy of a run: the one given, the file the task names beside itself, the default.
+
+    Raises
+    ------
+    UsageError : the file the task names is not there, or no policy.
+    """
     if not has_money(task):
         return None
-    beside = Path(task_path).parent / str(task.policy.get("file", ""))
-    return load_policy(given or (beside if beside.is_file() else None))
+    named = task.policy.get("file")
+    return load_policy(given or (Path(task_path).parent / str(named) if named else None))
