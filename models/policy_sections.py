@@ -95,11 +95,14 @@ class Rule:
         if self.operator in ("in", "not_in"):
             if not isinstance(self.value, tuple):
                 self._refuse(f"compares '{self.operator}' with one value", "give a list")
+            if not self.value:
+                self._refuse(f"compares '{self.operator}' with nothing", 'add value = ["...", ...]')
         elif self.operator == "is_null":
             if self.value != ():
                 self._refuse("asks is_null of a value", "leave value out")
         elif isinstance(self.value, tuple | str) or math.isnan(self.value):
-            self._refuse(f"compares '{self.operator}' with {self.value!r}", "give a number")
+            given = "nothing" if self.value == () else repr(self.value)
+            self._refuse(f"compares '{self.operator}' with {given}", "give a number")
 
     def _refuse(self, what: str, fix: str) -> None:
         raise UsageError(f"rule on '{self.column}' ({self.reason}) {what}", where="policy", fix=fix)
@@ -139,19 +142,12 @@ class Cap:
     amount_cents: int
     count: int
 
-    def __post_init__(self) -> None:
-        within("caps", 0, 1e15, amount_cents=self.amount_cents, count=self.count)
-
 
 @dataclass(frozen=True)
 class DayCap(Cap):
     """The whole day's cap, with the expected loss it may run."""
 
     loss_cents: int
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        within("caps", 0, 1e15, loss_cents=self.loss_cents)
 
 
 @dataclass(frozen=True)
@@ -161,6 +157,10 @@ class Caps:
     day: DayCap
     merchant: Cap
     category: Cap
+
+    def __post_init__(self) -> None:
+        for name, cap in vars(self).items():
+            within(f"caps.{name}", 0, 1e15, **vars(cap))
 
 
 @dataclass(frozen=True)

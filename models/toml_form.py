@@ -7,6 +7,7 @@ its hash depends on the content only.
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from datetime import date
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from data.errors import UsageError, nearest
@@ -59,8 +60,7 @@ def _convert(value: Any, hint: Any, where: str, at: str) -> Any:
         return float(value)
     if type(value) is hint:
         return value
-    name = getattr(hint, "__name__", str(hint))
-    raise UsageError(f"'{at}' is {value!r}", where=where, fix=f"give a value of type {name}")
+    raise UsageError(f"'{at}' is {value!r}", where=where, fix=f"give {_words(hint)}")
 
 
 def _branch(value: Any, hint: Any, where: str, at: str) -> Any:
@@ -69,8 +69,29 @@ def _branch(value: Any, hint: Any, where: str, at: str) -> Any:
     for member in get_args(hint):
         if (get_origin(member) or member) is kind:
             return member
-    choices = ", ".join(str(m) for m in get_args(hint) if m is not type(None))
-    raise UsageError(f"'{at}' is {value!r}", where=where, fix=f"give one of: {choices}")
+    raise UsageError(f"'{at}' is {value!r}", where=where, fix=f"give {_words(hint)}")
+
+
+_KINDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: 'a text in quotes, "..."',
+    date: "a date without quotes, such as 2027-01-31",
+}
+
+
+def _words(hint: Any) -> str:
+    """A type as one would say it to somebody who writes TOML.
+
+    >>> _words(tuple[str, ...] | int | None)
+    'a list, or a whole number'
+    """
+    if get_origin(hint) in (Union, types.UnionType):
+        return ", or ".join(_words(m) for m in get_args(hint) if m is not type(None))
+    if get_origin(hint) is tuple:
+        return "a list" if not is_dataclass(get_args(hint)[0]) else "tables, [[...]]"
+    return _KINDS.get(hint, "a table, [...]")
 
 
 def to_toml(table: Mapping[str, Any], at: str = "") -> str:

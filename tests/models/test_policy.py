@@ -10,6 +10,8 @@ from models.actions import ACTIONS, BINDING_REASONS, RULE_REASONS
 from models.policy import CAUSES, dump_policy, load_policy
 from models.policy_sections import Rule, Tier
 
+RULE = 'id = "x"\n[[rule]]\ncolumn = "a"\noperator = "is_null"\nreason = "deposit"\n'
+
 
 def written(tmp_path: Path, text: str) -> Any:
     path = tmp_path / "policy.toml"
@@ -101,8 +103,17 @@ def test_what_a_file_leaves_out_is_the_defaults(tmp_path: Path) -> None:
         ('id = "x"\n[[rule]]\ncolum = "a"', "did you mean 'column'"),
         ('id = "x"\n[[tier]]\nname = "A"\nmin_points = 600', "'tier[0].base_cents' is missing"),
         ('id = "x"\n[clawback_cost_cents]\nwithdrawal = 3', "did you mean 'withdrawn'"),
-        ('id = "x"\nkill_switch = 1', "type bool"),
-        ('id = "x"\n[exploration]\nseed = 1.5', "type int"),
+        ('id = "x"\nkill_switch = 1', "give true or false"),
+        ('id = "x"\n[exploration]\nseed = 1.5', "give a whole number"),
+        ('id = "x"\n[value]\nhour_cents = "3"', "give a number"),
+        ("id = 3", "give a text in quotes"),
+        ('id = "x"\ncaps = 3', "give a table"),
+        ('id = "x"\nrule = 3', "give tables, [[...]]"),
+        ('id = "x"\n[caps.day]\ncount = -1', "caps.day.count = -1"),
+        ('id = "x"\n[caps.merchant]\namount_cents = -1', "caps.merchant.amount_cents = -1"),
+        (f"{RULE}until = 'soon'\nallow = []", "give a date without quotes"),
+        (f"{RULE}allow = 'instant'", "give a list"),
+        (f"{RULE}force = 3", "give a text in quotes"),
         ('id = "x"\n[exploration]\nshare = 0.9', "outside 0 to 0.5"),
         ('id = "x"\n[value]\nhour_cents = nan', "outside"),
         ('id = "x"\n[value]\ncapital_per_day = -0.1', "outside"),
@@ -124,6 +135,9 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path, text: str, says: str) -
         ({"allow": ("review",)}, "'review' is unknown"),
         ({"value": "3", "force": "review"}, "give a number"),
         ({"operator": "in", "value": 3, "force": "review"}, "give a list"),
+        ({"operator": "in", "value": (), "force": "review"}, "'in' with nothing"),
+        ({"operator": "not_in", "value": (), "force": "review"}, "'not_in' with nothing"),
+        ({"value": (), "force": "review"}, "'gt' with nothing"),
         ({"operator": "is_null", "force": "review"}, "leave value out"),
         ({}, "exactly one"),
         ({"allow": (), "force": "review"}, "exactly one"),
