@@ -6,6 +6,7 @@ categorical over the ledger's dictionaries, so that the engine need not encode t
 `as_of` of a case is always its trigger's `known_ts`: in training and in the batch alike.
 """
 
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +20,8 @@ from features.task import Task
 
 DAY_US: Final = 86_400_000_000
 PERIOD_US: Final = 30 * DAY_US
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LAST: Final = timedelta(microseconds=2**63 // 1000)  # what nanoseconds in 64 bits can hold
 Moment = str | pd.Timestamp
 
 
@@ -94,15 +97,24 @@ def standing_fit_spine(task: Task, ledger: Ledger) -> pd.DataFrame:
     return _stamped({"row_id": first} | frame, "standing", as_of)
 
 
-def instant(moment: Moment) -> int:
-    """Microseconds since 1970 of a moment; a text without a zone is UTC."""
+def instant(moment: Moment, where: str = "as_of") -> int:
+    """Microseconds since 1970 of a moment; a text without a zone is UTC.
+
+    A text is a whole date, with or without a time: words such as "now", and times without a date,
+    would ask this machine's clock.
+    """
     try:
-        stamp = pd.Timestamp(moment)
+        stamp = datetime.fromisoformat(moment) if isinstance(moment, str) else pd.Timestamp(moment)
+        if pd.isna(stamp):
+            raise ValueError
     except ValueError:
         fix = 'write a date or a time in UTC, such as "2026-10-01"'
-        raise UsageError(f"{moment!r} is no time", where="as_of", fix=fix) from None
-    stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
-    return int(stamp.as_unit("ns").value) // 1000  # `value` is in ns whatever the unit
+        raise UsageError(f"{moment!r} is no time", where=where, fix=fix) from None
+    us = (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)) - EPOCH
+    if not timedelta(0) <= us < LAST:
+        fix = "give a time between 1970 and 2262: no other is in a ledger"
+        raise UsageError(f"{moment} lies outside of all clocks", where=where, fix=fix)
+    return us // timedelta(microseconds=1)
 
 
 def _decisions(task: Task, ledger: Ledger, rows: NDArray[np.intp]) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from features.engine import features
 from features.priors import fit_priors, operands
 from features.spine import spine, standing_fit_spine, standing_spine
 from features.task import Task
-from pipelines.as_of import stamp
+from pipelines.as_of import beginning, stamp
 
 WARM_UP = 0.1  # of the history, whose decisions have little past: they only give the priors
 BLOCK = 250_000  # users whose columns are in memory at one time
@@ -73,8 +73,7 @@ def standing_fit_decisions(
 def training_start(ledger: Ledger, since: str | None, as_of: pd.Timestamp) -> pd.Timestamp:
     """From when on decisions train: `since`, or after a short part of the history."""
     if since is not None:
-        moment = pd.Timestamp(since)
-        return moment.tz_localize("UTC") if moment.tzinfo is None else moment
+        return beginning(since, as_of)
     first = stamp(int(ledger.known_us[0]))
     return first + min((as_of - first) * WARM_UP, WARM_UP_AT_MOST).floor("D")
 

@@ -11,7 +11,7 @@ from data.store import read_ledger
 from features.engine import features
 from features.spine import spine
 from features.task import Task, load_task
-from pipelines.as_of import moment
+from pipelines.as_of import beginning, moment
 from pipelines.atomic import replacing
 from pipelines.commands import FeaturesConfig, Tell
 from pipelines.scoring import plain
@@ -51,9 +51,11 @@ def run_features(config: FeaturesConfig, tell: Tell = lambda _line: None) -> Fea
         raise UsageError("setting 'ledger' is missing", fix="give --ledger, or only --list")
     ledger = read_ledger(config.ledger, task.columns_needed(), contract=task.contract())
     as_of = moment(config.as_of, ledger)
-    cases = spine(task, ledger, stage=config.stage, since=config.since, as_of=as_of)
+    since = None if config.since is None else beginning(config.since, as_of)
+    cases = spine(task, ledger, stage=config.stage, since=since, as_of=as_of)
     if cases.empty:
-        raise NothingToDoError("no decision in this time", where=str(config.ledger))
+        fix = "give an earlier --since, a later --as-of, or a ledger with such requests"
+        raise NothingToDoError("no decision in this time", where=str(config.ledger), fix=fix)
     tell(f"computing {len(names)} columns of {len(cases):,} decisions")
     columns = features(definitions, ledger, cases)
     tell(f"writing {config.out}")

@@ -19,13 +19,13 @@ from data.errors import NothingToDoError, UsageError
 from data.ledger import Ledger
 from data.store import read_ledger
 from features.engine import features
-from features.spine import instant, spine
+from features.spine import spine
 from models.artifact import seal
 from models.decide import decide
 from models.limits import LimitState
 from models.policy import Policy, load_policy
 from models.standing import standing_rows
-from pipelines.as_of import moment, stamp
+from pipelines.as_of import beginning, moment, stamp
 from pipelines.atomic import digest, locked, run_folder
 from pipelines.book import book_before, replayed, save_book, with_spending
 from pipelines.bundle import Bundle
@@ -149,9 +149,7 @@ def _prepare(config: ScoreConfig, tell: Tell) -> _Job:
     task = bundle.task
     ledger = read_ledger(config.ledger, task.columns_needed(), contract=task.contract())
     as_of = moment(config.as_of, ledger, allow_stale=config.allow_stale)
-    since = None if config.since is None else stamp(instant(config.since))
-    if since is not None and since >= as_of:
-        raise UsageError(f"--since {since} is not before the as-of {as_of}", fix="swap them")
+    since = None if config.since is None else beginning(config.since, as_of)
     return _Job(config, bundle, policy, ledger, as_of, since, tell)
 
 

@@ -124,7 +124,7 @@ def stage_decisions(
 def evaluation_start(task: Task, taught: Mapping[str, Lesson], recipe: Recipe) -> pd.Timestamp:
     """The day asked for, or the midnight from which the latest share of the usable rows lies."""
     if recipe.evaluate_from is not None:
-        return stamp(instant(recipe.evaluate_from))
+        return stamp(instant(recipe.evaluate_from, "--evaluate-from"))
     head = heads(task)[0]
     lesson = taught[head.stage]
     times = lesson.decisions.cases["as_of"][lesson.usable(task, head.target)]
