@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pipelines.config import setting
+from pipelines.config import Range, setting
 
 Tell = Callable[[str], None]
 """Shows a line of progress."""
@@ -17,15 +17,18 @@ Tell = Callable[[str], None]
 Reasons = Literal["held", "all", "none"]
 Format = Literal["parquet", "csv"]
 
+COUNT = Range(1, 10**9)
+SEED = Range(0, 2**31 - 1)  # what LightGBM and numpy both take
+
 
 @dataclass(frozen=True, kw_only=True)
 class SimulateConfig:
     """Write a simulated marketplace as a ledger folder."""
 
     out: Path = setting("ledger folder to write")
-    orders: int = setting("number of orders", 200_000)
-    months: int = setting("length of the history", 18)
-    seed: int = setting("seed: same seed, same bytes", 0)
+    orders: int = setting("number of orders", 200_000, within=COUNT)
+    months: int = setting("length of the history", 18, within=COUNT)
+    seed: int = setting("seed: same seed, same bytes", 0, within=SEED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +39,9 @@ class MapConfig:
     out: Path = setting("ledger folder to write")
     root: Path | None = setting("folder the mapping's paths start from [its own]", None)
     task: str | None = setting("task whose event types and columns are also known", None)
-    max_quarantine: float = setting("share of broken rows that stops the job (exit 4)", 0.01)
+    max_quarantine: float = setting(
+        "share of broken rows that stops the job (exit 4)", 0.01, within=Range(0, 1)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +75,11 @@ class TuneConfig:
     as_of: str | None = setting("labels and rows known before this time [ledger's end]", None)
     since: str | None = setting("decisions from this time on [after the first tenth]", None)
     target: str | None = setting("one target only [every target]", None)
-    folds: int = setting("walk-forward folds", 3)
-    span_days: int = setting("length of each fold", 30)
-    trials: int = setting("settings to try for each target", 30)
+    folds: int = setting("walk-forward folds", 3, within=COUNT)
+    span_days: int = setting("length of each fold", 30, within=Range(1, 3650))
+    trials: int = setting("settings to try for each target", 30, within=COUNT)
     out: Path | None = setting("task file to write [the task's own file]", None)
-    seed: int = setting("seed", 0)
+    seed: int = setting("seed", 0, within=SEED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,10 +94,12 @@ class TrainConfig:
     artifacts: Path = setting("folder of all results", Path("artifacts"))
     tracking_uri: str | None = setting("MLflow store [sqlite in the artifacts folder]", None)
     experiment: str = setting("MLflow experiment and registered model", "clawback")
-    evaluate_share: float = setting("latest share of the matured time kept to evaluate", 0.2)
+    evaluate_share: float = setting(
+        "latest share of the matured time kept to evaluate", 0.2, within=Range(0, 1, inside=True)
+    )
     evaluate_from: str | None = setting("first day kept to evaluate, instead of a share", None)
     disjoint_users: bool = setting("no user both in fitting and in evaluation", False)
-    seed: int = setting("seed", 0)
+    seed: int = setting("seed", 0, within=SEED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,23 +118,23 @@ class ScoreConfig:
     format: Format = setting("file format of the tables", "parquet")
     allow_stale: bool = setting("accept an as-of long after the ledger's end", False)
     run_id: str | None = setting("name of the run [hash of the inputs]", None)
-    seed: int = setting("seed of the exploration band", 0)
+    seed: int = setting("seed of the exploration band", 0, within=SEED)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RetrainConfig(TrainConfig):
     """Train a candidate; make it champion only if it beats the champion (exit 0, else 10)."""
 
-    epsilon: float = setting("how much worse a lower bound may be", 0.002)
-    replicates: int = setting("bootstrap replicates over users", 1000)
+    epsilon: float = setting("how much worse a lower bound may be", 0.002, within=Range(0, 1))
+    replicates: int = setting("bootstrap replicates over users", 1000, within=COUNT)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DemoConfig:
     """Simulate, check, train, score and decide; print what came of it."""
 
-    orders: int = setting("number of orders", 400_000)
-    seed: int = setting("seed", 0)
+    orders: int = setting("number of orders", 400_000, within=COUNT)
+    seed: int = setting("seed", 0, within=SEED)
     artifacts: Path = setting("folder of all results", Path("artifacts/demo"))
 
 

@@ -7,7 +7,7 @@ on top holds for every command that has it, a key in the table `[score]` for `sc
 
 import tomllib
 from collections.abc import Collection, Mapping
-from dataclasses import MISSING, Field, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -19,9 +19,31 @@ PREFIX = "CLAWBACK_"
 WORDS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
-def setting(text: str, default: Any = MISSING, *, positional: bool = False) -> Any:
+@dataclass(frozen=True)
+class Range:
+    """Numbers from `low` to `high`; `inside`: without these two themselves."""
+
+    low: float
+    high: float
+    inside: bool = False
+
+    def holds(self, value: float) -> bool:
+        """Whether a number is in it; NaN is in none."""
+        if self.inside:
+            return self.low < value < self.high
+        return self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        low, high = f"{self.low:,.10g}", f"{self.high:,.10g}"
+        return f"above {low} and below {high}" if self.inside else f"from {low} to {high}"
+
+
+def setting(
+    text: str, default: Any = MISSING, *, positional: bool = False, within: Range | None = None
+) -> Any:
     """One field of a command's configuration; without a default it must be given."""
-    return field(default=default, metadata={"help": text, "positional": positional})
+    metadata = {"help": text, "positional": positional, "within": within}
+    return field(default=default, metadata=metadata)
 
 
 def resolve(
@@ -37,7 +59,7 @@ def resolve(
     ----------
     commands : every command's configuration class, to tell a typo from another command's setting.
     flags : settings given on the command line; None means not given.
-    file : clawback.toml; without one, `clawback.toml` in the working folder if it exists.
+    file : the settings file; without one, `clawback.toml` in the working folder if it exists.
 
     Raises
     ------
@@ -47,13 +69,14 @@ def resolve(
     sources = [
         ("flag", {k: v for k, v in flags.items() if v is not None}),
         ("environment", _from_environment(environ, commands)),
-        ("clawback.toml", _from_file(file, command, commands)),
+        (str(file or "clawback.toml"), _from_file(file, command, commands)),
     ]
     values = {}
     for spec in fields(kind):
         for source, given in sources:
             if spec.name in given:
                 values[spec.name] = convert(kind, spec.name, given[spec.name], source)
+                _check_range(spec, values[spec.name], source)
                 break
         else:
             if spec.default is MISSING:
@@ -70,16 +93,29 @@ def convert(kind: type[Any], name: str, value: Any, where: str) -> Any:
     try:
         if base is bool:
             return value if isinstance(value, bool) else WORDS[str(value).lower()]
-        if base is int and isinstance(value, float | bool):
+        if isinstance(value, bool) or (base is int and isinstance(value, float)):
             raise ValueError
         return base(value) if base in (int, float, Path) else str(value)
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         raise UsageError(
             f"{name} = {value!r} is not {_ARTICLE[base]}", where=where, fix=f"give {name} as one"
         ) from None
 
 
-_ARTICLE = {int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
+def _check_range(spec: "Field[Any]", value: Any, where: str) -> None:
+    within = spec.metadata["within"]
+    if within is not None and not within.holds(value):
+        fix = f"give a number {within}"
+        raise UsageError(f"{spec.name} = {value} is out of range", where=where, fix=fix)
+
+
+_ARTICLE = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    Path: "a path",
+    str: "a text",
+}
 
 
 def plain_type(hint: Any) -> Any:

@@ -47,6 +47,10 @@ def test_a_setting_of_another_command_is_no_error(tmp_path: Path) -> None:
         ("ledger = 'a'\nseed = 1.5", "give seed as one"),
         ("ledger = 'a'\nallow_stale = 'perhaps'", "give allow_stale as one"),
         ("ledger = 'a'\nreasons = 'hold'", "'held'"),
+        ("ledger = true", "give ledger as one"),
+        ("ledger = 'a'\nexperiment = true", "give experiment as one"),
+        ("ledger = 'a'\nseed = -1", "from 0 to"),
+        ("ledger = 'a'\nseed = 99999999999999999999", "from 0 to"),
         ("seed = 1", "--ledger"),
     ],
 )
@@ -54,6 +58,35 @@ def test_a_mistake_names_what_was_meant(tmp_path: Path, toml: str, hint: str) ->
     with pytest.raises(UsageError) as error:
         score(toml=toml, tmp_path=tmp_path)
     assert hint in error.value.fix
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "value"),
+    [
+        ("train", "evaluate_share", "0"),
+        ("train", "evaluate_share", "1.5"),
+        ("train", "evaluate_share", "nan"),
+        ("retrain", "evaluate_share", "-0.2"),
+        ("train", "seed", "-1"),
+        ("score", "seed", "99999999999999999999"),
+        ("tune", "trials", "0"),
+        ("tune", "folds", "0"),
+        ("retrain", "replicates", "0"),
+        ("map", "max_quarantine", "1.5"),
+        ("simulate", "orders", "0"),
+    ],
+)
+def test_a_number_out_of_range_is_refused(command: str, name: str, value: str) -> None:
+    given = {"ledger": "a", "out": "b", "mapping": "c", name: value}
+    with pytest.raises(UsageError, match=f"flag: {name} = .* is out of range"):
+        resolve(command, COMMANDS, given, {})
+
+
+def test_a_truth_is_no_number(tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text("max_quarantine = true")
+    with pytest.raises(UsageError, match=r"own\.toml: max_quarantine = True is not a number"):
+        resolve("map", COMMANDS, {"mapping": "a", "out": "b"}, {}, file)
 
 
 def test_an_unknown_variable_names_the_nearest() -> None:
