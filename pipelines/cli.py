@@ -3,15 +3,16 @@
 import argparse
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import MISSING, fields
 from importlib import import_module, metadata
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NoReturn, Protocol, get_args, get_origin, get_type_hints
 
-from data.errors import UserError
+from data.errors import UsageError, UserError, nearest
 from pipelines.commands import COMMANDS, Tell
 from pipelines.config import plain_type, resolve
 from pipelines.stopping import Stop, listening
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads sleep: jobs share cores
     with listening() as stop:
         try:
-            return _run(vars(parser().parse_args(argv)), stop)
+            return _run(parse(argv), stop)
         except Exception as error:
             if stop.code:  # a library made its own exception of the signal
                 return stop.code
@@ -55,9 +56,36 @@ def main(argv: Sequence[str] | None = None) -> int:
             return error.exit_code
 
 
+class Parser(argparse.ArgumentParser):
+    """argparse whose complaints are ours: what, where, how to fix."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse, naming the command that was nearly meant."""
+        wrong = re.search("invalid choice: '(.*?)'", message)
+        hint = nearest(wrong[1], list(COMMANDS)) if wrong else ""
+        raise UsageError(message, where=self.prog, fix=hint or f"see {self.prog} --help")
+
+
+def parse(argv: Sequence[str] | None) -> dict[str, Any]:
+    """The arguments of one command by their names.
+
+    Raises
+    ------
+    UsageError : an unknown command or flag, a flag without its value.
+    """
+    found, unknown = parser().parse_known_args(argv)
+    if unknown:
+        name = unknown[0].partition("=")[0]
+        flags = ["--" + spec.name.replace("_", "-") for spec in fields(COMMANDS[found.command])]
+        where = f"clawback {found.command}"
+        fix = nearest(name, flags) or f"see {where} --help"
+        raise UsageError(f"unknown argument {name}", where=where, fix=fix)
+    return vars(found)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line, made of the configuration classes."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         "clawback",
         description="Which advance refunds to pay instantly, and which later.",
         epilog=EXIT_CODES,
@@ -116,9 +144,10 @@ def _add_settings(command: argparse.ArgumentParser, kind: type[Any]) -> None:
         if plain_type(hints[spec.name]) is bool:
             command.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
             continue
-        choices = get_args(hints[spec.name]) if get_origin(hints[spec.name]) is Literal else None
-        metavar = None if choices else plain_type(hints[spec.name]).__name__.upper()
-        command.add_argument(flag, choices=choices, metavar=metavar, help=text)
+        kind_of = plain_type(hints[spec.name])
+        choices = get_args(kind_of) if get_origin(kind_of) is Literal else ()
+        metavar = f"{{{','.join(choices)}}}" if choices else kind_of.__name__.upper()
+        command.add_argument(flag, metavar=metavar, help=text)
 
 
 if __name__ == "__main__":

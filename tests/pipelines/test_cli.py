@@ -62,10 +62,35 @@ def test_every_command_has_a_module_and_a_help(
     assert "exit codes:" in capsys.readouterr().out
 
 
-def test_usage_is_exit_2() -> None:
-    with pytest.raises(SystemExit) as stop:
-        main(["score", "--reasons", "some"])
-    assert stop.value.code == 2
+@pytest.mark.parametrize(
+    ("arguments", "error", "fix"),
+    [
+        (
+            ["score", "--ledger", "x", "--reasons", "some"],
+            "reasons = 'some' is not a choice",
+            "did you mean 'none'?",
+        ),
+        (
+            ["score", "--ledger", "x", "--format", "parket"],
+            "format = 'parket'",
+            "did you mean 'parquet'?",
+        ),
+        (["features", "--stage", "requests"], "stage = 'requests'", "did you mean 'request'?"),
+        (["train", "--ledgr", "x"], "unknown argument --ledgr", "did you mean '--ledger'?"),
+        (["train", "--ledgr=x"], "unknown argument --ledgr", "did you mean '--ledger'?"),
+        (["check", "a.csv", "b.csv"], "unknown argument b.csv", "clawback check --help"),
+        (["scor"], "invalid choice: 'scor'", "did you mean 'score'?"),
+        (["train", "--ledger"], "expected one argument", "clawback train --help"),
+        ([], "COMMAND", "clawback --help"),
+    ],
+)
+def test_usage_is_exit_2_with_a_fix(
+    arguments: list[str], error: str, fix: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    told = complaint(capsys)
+    assert error in told[0]
+    assert fix in told[1]
 
 
 def test_simulate_check_and_features_run(capsys: pytest.CaptureFixture[str]) -> None:
