@@ -6,6 +6,7 @@ interface is used instead of LGBMClassifier: no hidden label coding, no warnings
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any
 
 import lightgbm as lgb
@@ -29,59 +30,81 @@ DEFAULTS: dict[str, Any] = {
     "min_sum_hessian_in_leaf": 1.0,
     "monotone_constraints_method": "basic",
 }
-KNOWN = frozenset(DEFAULTS) | {
-    "bagging_fraction",
-    "bagging_freq",
-    "bin_construct_sample_cnt",
-    "cat_l2",
-    "cat_smooth",
-    "extra_trees",
-    "feature_fraction",
-    "feature_fraction_bynode",
-    "lambda_l1",
-    "lambda_l2",
-    "max_bin",
-    "max_cat_threshold",
-    "max_cat_to_onehot",
-    "max_depth",
-    "min_data_in_bin",
-    "min_data_per_group",
-    "min_gain_to_split",
-    "monotone_penalty",
-    "path_smooth",
+#: What LightGBM takes, both ends included; two whole numbers stand for whole numbers.
+RANGES: dict[str, tuple[float, float]] = {
+    "n_estimators": (1, 100_000),
+    "learning_rate": (1e-6, 10.0),
+    "num_leaves": (2, 131_072),
+    "max_depth": (-1, 1_000),
+    "feature_fraction": (1e-6, 1.0),
+    "feature_fraction_bynode": (1e-6, 1.0),
+    "bagging_fraction": (1e-6, 1.0),
+    "bagging_freq": (0, 100_000),
+    "lambda_l1": (0.0, 1e12),
+    "lambda_l2": (0.0, 1e12),
+    "min_data_in_leaf": (0, 10**9),
+    "min_sum_hessian_in_leaf": (0.0, 1e12),
+    "min_gain_to_split": (0.0, 1e12),
+    "max_bin": (2, 65_535),
+    "min_data_in_bin": (1, 10**9),
+    "bin_construct_sample_cnt": (1, 10**9),
+    "cat_l2": (0.0, 1e12),
+    "cat_smooth": (0.0, 1e12),
+    "max_cat_threshold": (1, 10**9),
+    "max_cat_to_onehot": (1, 10**9),
+    "min_data_per_group": (1, 10**9),
+    "monotone_penalty": (0.0, 1e12),
+    "path_smooth": (0.0, 1e12),
 }
+KNOWN = frozenset(RANGES) | {"extra_trees", "monotone_constraints_method"}
 _CLASS_WEIGHTS = {"class_weight", "is_unbalance", "unbalance", "scale_pos_weight"}
 
 
-def check_params(params: Params | None) -> dict[str, Any]:
+def check_params(params: Params | None, where: str = "params") -> dict[str, Any]:
     """The parameters over our defaults, by LightGBM's canonical names (and `n_estimators`).
 
     Raises
     ------
-    UsageError : an unknown name (the nearest is named), class weights, or monotone "advanced".
+    UsageError : an unknown name (the nearest is named), class weights, a value out of its range, or
+        monotone "advanced".
     """
     given = dict(params or {})
     for name in given:
         if name in _CLASS_WEIGHTS:
             raise UsageError(
                 f"'{name}' is refused: probabilities meet money here",
-                where="params",
+                where=where,
                 fix="leave it out; a decision's costs belong into the policy",
             )
         if name not in KNOWN:
             raise UsageError(
                 f"unknown parameter '{name}'",
-                where="params",
+                where=where,
                 fix=nearest(name, sorted(KNOWN)) or f"known: {', '.join(sorted(KNOWN))}",
             )
+        _check_value(name, given[name], where)
     merged = DEFAULTS | given
     if merged["monotone_constraints_method"] not in ("basic", "intermediate"):
         raise UsageError(
             f"monotone_constraints_method='{merged['monotone_constraints_method']}'",
-            where="params",
+            where=where,
             fix="use 'basic' or 'intermediate': 'advanced' breaks the constraint on missing values",
         )
     return merged
+
+
+def _check_value(name: str, value: Any, where: str) -> None:
+    if name == "extra_trees" and not isinstance(value, bool):
+        raise UsageError(f"{name} = {value!r}", where=where, fix="give true or false")
+    if name not in RANGES:
+        return
+    low, high = RANGES[name]
+    whole = isinstance(low, int) and isinstance(high, int)
+    kind = Integral if whole else Real  # numpy's numbers too
+    if isinstance(value, bool) or not isinstance(value, kind) or not low <= float(value) <= high:
+        what = "a whole number" if whole else "a number"
+        fix = f"give {what} from {low:,} to {high:,}"
+        raise UsageError(f"{name} = {value!r}", where=where, fix=fix)
 
 
 def check_signs(monotone: Mapping[str, int] | None, encoding: Encoding) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from data.errors import UsageError
 from features.spans import parse_span
 from features.task import Task
+from models.boosting import check_params
 from models.policy import Policy, load_policy
 
 MONEY, ABUSE, REPORT = "y_claw", "y_abuse", "y_loss"
@@ -47,6 +48,12 @@ def heads(task: Task) -> tuple[Head, ...]:
 def has_money(task: Task) -> bool:
     """Whether the task prices advances, so that decisions follow from its scores."""
     return task.paid is not None and {MONEY, ABUSE, REPORT} <= set(task.targets)
+
+
+def check_models(task: Task) -> None:
+    """Refuse hyper-parameters that no model takes, before anything is read."""
+    for target in task.targets:
+        check_params(task.params(target), where=f"{task.name}: [model.{target}]")
 
 
 def horizon(task: Task, target: str) -> timedelta:

@@ -20,7 +20,7 @@ from pipelines.commands import Tell, TrainConfig
 from pipelines.config import identity
 from pipelines.evaluation import Verdict
 from pipelines.modelling import Models
-from pipelines.plan import heads, policy_of
+from pipelines.plan import check_models, heads, policy_of
 from pipelines.plots import plot_model
 from pipelines.pyfunc import save_pyfunc
 from pipelines.runs import reap, tracked_run
@@ -126,6 +126,7 @@ def run_train(config: TrainConfig, tell: Tell = lambda _line: None) -> TrainResu
 def prepare(config: TrainConfig, tell: Tell, also: Collection[str] = ()) -> tuple[Recipe, Ledger]:
     """What to train on what; `also` names further columns to read."""
     task = load_task(config.task)
+    check_models(task)
     policy = policy_of(task, config.policy, config.task)
     tell(f"reading {config.ledger}")
     columns = task.columns_needed() | set(also)

@@ -16,7 +16,7 @@ from pipelines.atomic import replacing
 from pipelines.commands import Tell, TuneConfig
 from pipelines.decisions import training_start, with_priors
 from pipelines.modelling import Lesson, lessons
-from pipelines.plan import Head, heads, horizon
+from pipelines.plan import Head, check_models, heads, horizon
 from pipelines.training import stage_decisions
 
 
@@ -41,6 +41,7 @@ class TuneResult:
 def run_tune(config: TuneConfig, tell: Tell = lambda _line: None) -> TuneResult:
     """Tune each target's model at the first stage it has, and write the task in canonical form."""
     task = load_task(config.task)
+    check_models(task)
     out = config.out or Path(config.task)
     if config.out is None and not out.is_file():
         raise UsageError(

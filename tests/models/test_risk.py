@@ -252,6 +252,13 @@ def test_infinity_names_its_column(draw: Draw) -> None:
     ("changes", "message"),
     [
         ({"params": {"num_leafs": 3}}, "did you mean 'num_leaves'"),
+        ({"params": {"num_leaves": -3}}, "num_leaves = -3"),
+        ({"params": {"num_leaves": 3.5}}, "a whole number from 2"),
+        ({"params": {"num_leaves": "many"}}, "a whole number from 2"),
+        ({"params": {"n_estimators": 0}}, "a whole number from 1"),
+        ({"params": {"learning_rate": float("nan")}}, "learning_rate = nan"),
+        ({"params": {"max_bin": True}}, "max_bin = True"),
+        ({"params": {"extra_trees": 1}}, "true or false"),
         ({"params": {"monotone_constraints_method": "advanced"}}, "breaks the constraint"),
         ({"monotone": {"claim": 1}}, "did you mean 'claims'"),
         ({"monotone": {"category": 1}}, "only numbers carry one"),

@@ -4,7 +4,7 @@ import pytest
 
 from data.errors import UsageError
 from features.task import load_task
-from pipelines.plan import policy_of
+from pipelines.plan import check_models, policy_of
 
 
 def task_with(folder: Path, policy: str) -> str:
@@ -32,3 +32,9 @@ def test_a_policy_the_task_names_must_be_there(tmp_path: Path) -> None:
 def test_a_typo_in_the_policy_section_names_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'file'"):
         load_task(task_with(tmp_path, '[policy]\nfil = "mine.toml"'))
+
+
+def test_a_parameter_out_of_range_is_named_with_its_section(tmp_path: Path) -> None:
+    task = load_task(task_with(tmp_path, "[model.y_claw]\nnum_leaves = -3"))
+    with pytest.raises(UsageError, match=r"\[model.y_claw\]: num_leaves = -3"):
+        check_models(task)
