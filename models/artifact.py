@@ -70,16 +70,16 @@ def load_model(folder: Path | str, num_threads: int = 0) -> Any:
         model.centre_ = np.array([np.nan if c is None else c for c in features["centre"]])
         text = (folder / "booster.txt").read_text(encoding="utf-8")
         model.booster_ = lgb.Booster(model_str=text)
+        model.set_params(params=features["params"] or None, num_threads=num_threads)
+        model.n_features_in_ = len(model.encoding_.columns)
+        if features["named"]:
+            model.feature_names_in_ = np.array(model.encoding_.columns, dtype=object)
     except (KeyError, TypeError, lgb.basic.LightGBMError) as error:
         raise ModelError(
             f"not a model this version reads ({error})",
             where=str(folder),
             fix="train again, or use the version that wrote it",
         ) from error
-    model.set_params(params=features["params"] or None, num_threads=num_threads)
-    model.n_features_in_ = len(model.encoding_.columns)
-    if features["named"]:
-        model.feature_names_in_ = np.array(model.encoding_.columns, dtype=object)
     return model
 
 

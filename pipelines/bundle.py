@@ -6,12 +6,13 @@ the same bytes. The folder's version is the hash of its manifest.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.errors import ModelError
+from data.errors import ModelError, UsageError
 from features.task import Task, dump_task, load_task
 from models import causes, lost, scan
 from models.artifact import MANIFEST, load_model, open_sealed, save_model, seal
@@ -65,16 +66,31 @@ def read_bundle(folder: Path) -> Bundle:
     facts = open_sealed(folder)
     if not (folder / TASK).is_file():
         raise ModelError("no task in it", where=str(folder), fix="give a folder made by train")
-    task = load_task(folder / TASK)
-    policy = load_policy(folder / POLICY) if (folder / POLICY).is_file() else None
-    risk = {head.name: load_model(folder / head.name, num_threads=2) for head in heads(task)}
-    money = _read_money(folder) if (folder / MONEY).is_file() else None
+    with _readable(folder):
+        task = load_task(folder / TASK)
+        policy = load_policy(folder / POLICY) if (folder / POLICY).is_file() else None
+        risk = {head.name: load_model(folder / head.name, num_threads=2) for head in heads(task)}
+        money = _read_money(folder) if (folder / MONEY).is_file() else None
     return Bundle(version_of_folder(folder), task, policy, Models(risk, money), facts, folder)
 
 
 def version_of_folder(folder: Path) -> str:
     """12 hex digits of the SHA-256 of a sealed folder's manifest."""
     return hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()[:12]
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    """A sealed folder is as it was written; what cannot be read in it, another version wrote."""
+    try:
+        yield
+    except (UsageError, KeyError, TypeError, ValueError) as error:
+        what = f"the key {error} is missing" if isinstance(error, KeyError) else f"{error}"
+        raise ModelError(
+            f"not a model this version reads ({what.splitlines()[0]})",
+            where=str(folder),
+            fix="train again, or use the version that wrote it",
+        ) from error
 
 
 def _write_money(folder: Path, money: Money) -> None:
