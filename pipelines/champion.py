@@ -7,7 +7,7 @@ from typing import Any
 from data.errors import ModelError
 from models.artifact import MANIFEST
 from pipelines.bundle import Bundle, read_bundle, version_of_folder
-from pipelines.tracking import Store, fetch_bundle, open_store, version_of
+from pipelines.tracking import Store, fetch_bundle, find_store, version_of
 
 
 def find_bundle(model: str, artifacts: Path, uri: str | None, experiment: str) -> Bundle:
@@ -19,13 +19,13 @@ def find_bundle(model: str, artifacts: Path, uri: str | None, experiment: str) -
     """
     if (Path(model) / MANIFEST).is_file():
         return read_bundle(Path(model))
-    if uri is None and not (artifacts / "mlflow.db").exists():
+    store = find_store(artifacts, uri, experiment)
+    if store is None:
         raise ModelError(
-            f"no model '{model}'",
-            where=str(artifacts),
+            f"no model '{model}': there is no MLflow store",
+            where=uri or str(artifacts),
             fix="run `clawback train` first, or give a model folder with --model",
         )
-    store = open_store(artifacts, uri, experiment)
     version = version_of(store, model)
     if version is None:
         raise ModelError(

@@ -26,6 +26,7 @@ from pipelines.plan import AT_REQUEST, MONEY, REPORT, Head, has_money, heads
 from pipelines.pricing import instant_costs, segment_table
 
 Floats = NDArray[np.float64]
+FEWEST_BAD = 30  # bad cases, below which a figure or a comparison says nothing
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,7 @@ def all_metrics(
     """Every figure by `<head>.<figure>`."""
     named = {f"{h}.{k}": v for h, verdict in verdicts.items() for k, v in verdict.metrics.items()}
     named |= {f"{h}.rows": float(v.y.size) for h, v in verdicts.items()}
+    named |= {f"{h}.bad": float(v.y.sum()) for h, v in verdicts.items()}
     if has_money(task) and policy is not None:
         lesson, verdict = taught["request"], verdicts[AT_REQUEST.name]
         found = band(lesson, rows[AT_REQUEST.name], verdict.p, verdict.y)

@@ -19,6 +19,7 @@ from pipelines.bundle import Bundle
 from pipelines.champion import bundle_of
 from pipelines.commands import RetrainConfig, Tell
 from pipelines.decisions import request_decisions
+from pipelines.evaluation import FEWEST_BAD
 from pipelines.modelling import chunked
 from pipelines.plan import heads
 from pipelines.runs import reap, tracked_run
@@ -35,7 +36,6 @@ from pipelines.train import LOCK, Registered, TrainResult, log_trial, prepare, s
 from pipelines.training import Trial, fit_final, try_recipe
 
 KEPT = 10
-FEWEST_BAD = 30  # bad cases, below which a comparison says nothing
 
 
 @dataclass(frozen=True)

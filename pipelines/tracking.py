@@ -53,12 +53,24 @@ def prepare_mlflow() -> None:
         os.environ.setdefault(name, value)
 
 
-def open_store(artifacts: Path, uri: str | None, experiment: str) -> Store:
+def find_store(artifacts: Path, uri: str | None, experiment: str) -> Store | None:
+    """The store to read from; None if the file of a local one is not there. Nothing is made."""
+    file = artifacts / "mlflow.db" if uri is None else sqlite_file(uri)
+    if file is not None and not file.exists():
+        return None
+    return open_store(artifacts, uri, experiment, new=False)
+
+
+def open_store(artifacts: Path, uri: str | None, experiment: str, *, new: bool = True) -> Store:
     """The store at `uri`, by default SQLite in `artifacts`; made if there is none.
 
     Two first runs that create the tables at once break an SQLite store for ever, so opening is
     serialised by a lock file. For a server that others write to, create the store beforehand
     (`mlflow db upgrade`).
+
+    Parameters
+    ----------
+    new : make the experiment too, if there is none; without one, no run can be started.
 
     Raises
     ------
@@ -79,7 +91,9 @@ def open_store(artifacts: Path, uri: str | None, experiment: str) -> Store:
                 make_store(file, files)
             client = MlflowClient(tracking_uri=uri, registry_uri=uri)
             known = client.get_experiment_by_name(experiment)
-            number = known.experiment_id if known else client.create_experiment(experiment, files)
+            number = known.experiment_id if known else ""
+            if new and not known:
+                number = client.create_experiment(experiment, files)
     except (MlflowException, OSError) as error:
         raise refused(uri, error) from error
     except Exception as error:

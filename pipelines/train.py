@@ -18,7 +18,7 @@ from pipelines.atomic import locked, publish
 from pipelines.bundle import Bundle, read_bundle, write_bundle
 from pipelines.commands import Tell, TrainConfig
 from pipelines.config import identity
-from pipelines.evaluation import Verdict
+from pipelines.evaluation import FEWEST_BAD, Verdict
 from pipelines.modelling import Models
 from pipelines.plan import check_models, heads, policy_of
 from pipelines.plots import plot_model
@@ -120,7 +120,20 @@ def run_train(config: TrainConfig, tell: Tell = lambda _line: None) -> TrainResu
             move_alias(store, CHALLENGER, final.version, {"gate": "train"})
             if first:
                 move_alias(store, CHAMPION, final.version, {"gate": "first model"})
-            return TrainResult(judged, final, trial.metrics, run, store.uri, champion=first)
+            why = doubt(trial)
+            return TrainResult(judged, final, trial.metrics, run, store.uri, first, why=why)
+
+
+def doubt(trial: Trial) -> str:
+    """A warning that the figures rest on too few bad cases; empty if they do not."""
+    head = heads(trial.task)[0]
+    bad = trial.metrics[f"{head.name}.bad"]
+    if bad >= FEWEST_BAD:
+        return ""
+    return (
+        f"warning: judged on {bad:.0f} bad cases of {head.target}, {FEWEST_BAD} are needed to say "
+        "how good it is; give a longer history or a larger --evaluate-share"
+    )
 
 
 def prepare(config: TrainConfig, tell: Tell, also: Collection[str] = ()) -> tuple[Recipe, Ledger]:

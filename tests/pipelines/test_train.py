@@ -14,12 +14,13 @@ from pipelines.atomic import locked
 from pipelines.bundle import Bundle
 from pipelines.champion import find_bundle
 from pipelines.commands import RetrainConfig, ScoreConfig, TrainConfig
+from pipelines.evaluation import FEWEST_BAD
 from pipelines.modelling import chunked
 from pipelines.retrain import KEPT, compare_with, run_retrain
 from pipelines.score import run_score
 from pipelines.scoring import plain
 from pipelines.tracking import CHALLENGER, CHAMPION, open_store, version_of
-from pipelines.train import LOCK, TrainResult, run_train
+from pipelines.train import LOCK, TrainResult, doubt, run_train
 from pipelines.training import Trial
 
 
@@ -195,6 +196,31 @@ def test_a_champion_is_found_by_alias_also_without_its_folder(
     finally:
         aside.rename(folder)
     assert found.version == trained.final.bundle.version
+
+
+def test_looking_for_a_model_makes_no_store_and_no_experiment(
+    trained: TrainResult, config: TrainConfig, tmp_path: Path
+) -> None:
+    mistyped = tmp_path / "nope" / "x.db"
+    with pytest.raises(ModelError, match="no MLflow store"):
+        find_bundle(CHAMPION, config.artifacts, f"sqlite:///{mistyped}", config.experiment)
+    with pytest.raises(ModelError, match="clawback train"):
+        find_bundle(CHAMPION, config.artifacts, None, "clawbck")
+    assert not mistyped.parent.exists()
+    client = open_store(config.artifacts, None, config.experiment).client
+    assert client.get_experiment_by_name("clawbck") is None
+
+
+def test_few_bad_cases_to_judge_on_are_a_warning(trial: Trial, trained: TrainResult) -> None:
+    bad = trial.metrics["y_claw_request.bad"]
+    assert 0 < bad < FEWEST_BAD
+    assert f"judged on {bad:.0f} bad cases" in doubt(trial)
+    assert f"{FEWEST_BAD} are needed" in doubt(trial)
+    enough = {"y_claw_request.bad": float(FEWEST_BAD)}
+    assert doubt(replace(trial, metrics=enough)) == ""
+    warned = replace(trained, why=doubt(trial))
+    assert "warning: " in warned.text()
+    assert "warning: " in warned.summary()["why"]
 
 
 def test_a_model_folder_exchanged_for_another_is_refused(
