@@ -13,7 +13,7 @@ from typing import Any
 from data.ledger import Ledger
 from data.store import read_ledger
 from features.task import load_task
-from pipelines.as_of import moment
+from pipelines.as_of import beginning, moment
 from pipelines.atomic import locked, publish
 from pipelines.bundle import Bundle, read_bundle, write_bundle
 from pipelines.commands import Tell, TrainConfig
@@ -144,10 +144,13 @@ def prepare(config: TrainConfig, tell: Tell, also: Collection[str] = ()) -> tupl
     tell(f"reading {config.ledger}")
     columns = task.columns_needed() | set(also)
     ledger = read_ledger(config.ledger, columns, contract=task.contract())
+    as_of = moment(config.as_of, ledger)
+    if config.since is not None:
+        beginning(config.since, as_of)  # a mistyped time starts no run
     recipe = Recipe(
         task=task,
         policy=policy,
-        as_of=moment(config.as_of, ledger),
+        as_of=as_of,
         since=config.since,
         evaluate_share=config.evaluate_share,
         evaluate_from=config.evaluate_from,

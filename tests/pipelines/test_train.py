@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data.errors import BusyError, GateError, ModelError, NothingToDoError, UserError
+from data.errors import BusyError, GateError, ModelError, NothingToDoError, UsageError, UserError
 from data.ledger import Ledger
 from pipelines.atomic import locked
 from pipelines.bundle import Bundle
@@ -177,6 +177,12 @@ def test_the_gate_needs_unseen_cases_and_bad_ones(
 def test_retraining_needs_a_champion(config: TrainConfig, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="clawback train"):
         run_retrain(retrain(config, artifacts=tmp_path))
+
+
+def test_a_beginning_after_the_end_starts_no_run(config: TrainConfig, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--since"):
+        run_train(replace(config, since="2025-06-01", artifacts=tmp_path))
+    assert not (tmp_path / "mlflow.db").exists()
 
 
 def test_one_training_at_a_time(config: TrainConfig) -> None:
