@@ -107,9 +107,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def point(link: Path, target: Path) -> None:
-    """Make `link` a relative symlink to `target`, in one step."""
-    draft = link.with_name(f".tmp-{link.name}-{os.getpid()}")
-    draft.unlink(missing_ok=True)
+    """Make `link` a relative symlink to `target`, in one step; the caller holds its lock."""
+    draft = link.with_name(f".tmp-{link.name}")
+    draft.unlink(missing_ok=True)  # of a job that was killed
     draft.symlink_to(os.path.relpath(target, link.parent))
     draft.replace(link)
     sync(link.parent)

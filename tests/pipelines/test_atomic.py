@@ -77,6 +77,12 @@ def test_a_killed_writer_leaves_the_old_result_or_the_new_one(tmp_path: Path) ->
     assert leftovers(tmp_path) == []
 
 
+def test_a_writer_killed_at_the_symlink_leaves_nothing_for_ever(tmp_path: Path) -> None:
+    (tmp_path / ".tmp-current").symlink_to("one")  # made, not yet renamed
+    publish(tmp_path, "a")
+    assert leftovers(tmp_path) == []
+
+
 def test_one_writer_at_a_time(tmp_path: Path) -> None:
     with locked(tmp_path / ".lock"):
         with pytest.raises(BusyError) as error, locked(tmp_path / ".lock"):
