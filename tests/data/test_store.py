@@ -1,6 +1,7 @@
 """A ledger folder gives back what went in, only what is asked for, and appears whole."""
 
 import hashlib
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data.check import check
-from data.errors import ContractError, StorageError
+from data.errors import ContractError, StorageError, UserError
 from data.folder import read_manifest
 from data.ingest import build_ledger, write_ledger_table
 from data.ledger import Ledger, ledger_of
@@ -161,6 +162,41 @@ def test_a_folder_that_is_no_ledger_is_never_replaced(frame: pd.DataFrame, tmp_p
     (tmp_path / "file").write_text("x")
     with pytest.raises(StorageError, match="is a file"):
         write_ledger_table(frame, tmp_path / "file")
+
+
+@pytest.mark.parametrize("beside", ["nothing", "a manifest of theirs", "a ledger"])
+@pytest.mark.parametrize("name", ["part-00000-1.snappy.parquet", "dict/words.txt", "deep/er/x"])
+def test_nothing_of_somebody_else_is_replaced(
+    frame: pd.DataFrame, tmp_path: Path, name: str, beside: str
+) -> None:
+    theirs = tmp_path / "l" / name
+    if beside == "a ledger":
+        write_ledger_table(frame, tmp_path / "l")
+    theirs.parent.mkdir(parents=True, exist_ok=True)
+    theirs.write_text("theirs")
+    if beside == "a manifest of theirs":
+        (tmp_path / "l" / "manifest.json").write_text(json.dumps({"files": {name: {}}}))
+    with pytest.raises(StorageError, match="which is no ledger's"):
+        write_ledger_table(frame, tmp_path / "l")
+    assert theirs.read_text() == "theirs"
+
+
+def test_a_ledger_never_replaces_its_own_source(frame: pd.DataFrame, tmp_path: Path) -> None:
+    write_ledger_table(frame, tmp_path / "l")
+    before = _bytes(tmp_path / "l")
+    for source in (tmp_path / "l", tmp_path / "l" / "part-1.parquet"):
+        with pytest.raises(UserError):
+            build_ledger(source, tmp_path / "l")
+    assert _bytes(tmp_path / "l") == before
+
+
+def test_a_link_to_a_ledger_is_followed(frame: pd.DataFrame, tmp_path: Path) -> None:
+    write_ledger_table(frame, tmp_path / "l")
+    (tmp_path / "link").symlink_to("l")
+    write_ledger_table(frame.iloc[:2], tmp_path / "link")
+    assert len(read_ledger(tmp_path / "l")) == 2
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["l", "link"]
+    assert (tmp_path / "link").is_symlink()
 
 
 def test_a_ledger_is_replaced_as_a_whole(frame: pd.DataFrame, tmp_path: Path) -> None:

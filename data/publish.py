@@ -1,0 +1,80 @@
+"""How a whole ledger folder appears at once or not at all, and never over somebody else's files.
+
+A folder is written beside its place under a hidden name, flushed, and swapped in; a reader that
+compares the manifest before and after never mixes two ledgers.
+"""
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from data.durable import put, sync
+from data.errors import StorageError
+from data.folder import MANIFEST, Manifest, fingerprint, listed_files, sha256
+
+
+def publish(folder: Path, fill: Callable[[Path], Manifest]) -> Manifest:
+    """Write a ledger folder: all of it, or nothing and the old one stays.
+
+    Parameters
+    ----------
+    folder : new, empty, or a ledger with no file that its manifest does not list; links are
+        followed.
+    fill : writes the files into the folder it is given and returns the manifest without `files`.
+
+    Raises
+    ------
+    StorageError : the place is taken by something else, is not writable, or the disk is full.
+    """
+    folder = Path(os.path.realpath(folder))
+    temp = folder.parent / f".{folder.name}.{os.getpid()}.tmp"
+    try:
+        _refuse_foreign(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(temp, ignore_errors=True)
+        temp.mkdir()
+        manifest = _seal(temp, fill(temp))
+        put(temp, folder)
+        sync(folder.parent)
+    except OSError as e:
+        full = e.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+        what = "no space left to write the ledger" if full else f"cannot write the ledger: {e}"
+        fix = "free some space" if full else "choose a folder this user may write to"
+        raise StorageError(f"{what}; nothing was changed", where=str(folder), fix=fix) from e
+    finally:
+        shutil.rmtree(temp, ignore_errors=True)
+    return manifest
+
+
+def _seal(temp: Path, manifest: Manifest) -> Manifest:
+    """Flush every file, hash it, and write the manifest last."""
+    paths = sorted(p for p in temp.rglob("*") if p.is_file())
+    files = {}
+    for path in paths:
+        sync(path)
+        size = path.stat().st_size
+        files[path.relative_to(temp).as_posix()] = {"sha256": sha256(path), "bytes": size}
+    total = fingerprint(files, manifest.currency)
+    sealed = Manifest(**{**asdict(manifest), "files": files, "fingerprint": total})
+    text = json.dumps(asdict(sealed), indent=1, ensure_ascii=False)
+    (temp / MANIFEST).write_text(text + "\n", "utf-8")
+    for path in (temp / MANIFEST, temp / "dict", temp):
+        sync(path)
+    return sealed
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Never replace a folder that holds a file no ledger of ours lists."""
+    if not folder.exists():
+        return
+    fix = "choose a new or empty folder, or move what is there"
+    if not folder.is_dir():
+        raise StorageError("is a file", where=str(folder), fix=fix)
+    ours = listed_files(folder)
+    for path in sorted(p for p in folder.rglob("*") if p.is_symlink() or not p.is_dir()):
+        if (name := path.relative_to(folder).as_posix()) not in ours:
+            raise StorageError(f"holds {name}, which is no ledger's", where=str(folder), fix=fix)
