@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from data.rules import quoted
+from data.sql import quoted
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from data.casts import check_zone
 from data.contract import Contract, load_contract
 from data.errors import UsageError, nearest
-from data.rules import check_zone
 
 Words: TypeAlias = dict[str, Any]
 _WRITTEN = {"str": "a text in quotes", "list": "a list of them", "dict": "a table"}

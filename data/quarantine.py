@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from data.report import Fault
-from data.rules import Rule
+from data.sql import Rule
 from data.staging import Batch
 
 

@@ -18,7 +18,8 @@ from data.duplicates import find_duplicates
 from data.errors import ContractError
 from data.quarantine import Broken, list_faults, list_reasons
 from data.report import Report
-from data.rules import Rule, TypedColumn, compile_column, family, order_rule, quoted, typed
+from data.rules import TypedColumn, compile_column, family, order_rule
+from data.sql import Rule, quoted, typed
 from data.staging import Batch, connect
 
 _CONFLICT = Rule("event_id", "conflict", "is shared by rows that differ", "")
