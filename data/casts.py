@@ -10,7 +10,11 @@ from data.contract import ColumnSpec, Contract
 from data.errors import UsageError, nearest
 from data.sql import Rule, literal, quoted, typed
 
-_OFFSET = r"\d:\d\d.*(Z|UTC|[+-]\d\d(:?\d\d)?)$"
+_DAY = r"^\d{4}[-/]\d\d?[-/]\d\d?"
+_CLOCK = r"[T ]\d\d?:\d\d(:\d\d(\.\d*)?)?"
+_LOCAL = f"{_DAY}({_CLOCK})?$"
+# No offset on earth reaches 16 hours; the name of a zone is no offset, for it may be ambiguous.
+_OFFSET = f"{_DAY}{_CLOCK}(Z| ?UTC| ?GMT|[+-](0\\d|1[0-5])(:?[0-5]\\d)?)$"
 _SQL = {"text": "VARCHAR", "int": "BIGINT", "float": "DOUBLE", "bool": "BOOLEAN"}
 
 
@@ -67,19 +71,27 @@ def _cast_int(name: str, raw: str, held: str) -> Iterator[Rule]:
 
 
 def _cast_time(name: str, raw: str, held: str, zone: str | None) -> tuple[str, list[Rule]]:
+    """An instant. An offset in a text outranks the source's zone.
+
+    A local time that summer time skips keeps the offset from before (02:30 is 03:30 in summer),
+    and one that occurs twice is the second: in doubt nothing is known too early.
+    """
     local = f"AT TIME ZONE {literal(zone)}" if zone else ""
     if held == "naive":
         return f"{raw}::TIMESTAMP {local}", []
     if held in ("time", "null"):
         return f"{raw}::TIMESTAMPTZ", []
-    parsed = f"TRY_CAST({raw} AS TIMESTAMPTZ)"
-    has_offset = f"regexp_matches({raw}, {literal(_OFFSET)})"
-    naive = f"TRY_CAST({raw} AS TIMESTAMP) {local}" if zone else "NULL"
-    rules = [Rule(name, "unparseable", "is no time", f"{raw} IS NOT NULL AND {parsed} IS NULL")]
+    text = f"trim({raw})"
+    has_offset, is_local = (f"regexp_matches({text}, {literal(p)})" for p in (_OFFSET, _LOCAL))
+    parsed = f"TRY_CAST({text} AS TIMESTAMP)"
+    naive = "false" if zone else f"coalesce({is_local} AND {parsed} IS NOT NULL, false)"
+    lost = f"{_lost(name, raw)} AND NOT {naive}"
+    rules = [Rule(name, "unparseable", "is no time", lost)]
     if not zone:
-        sql = f"{parsed} IS NOT NULL AND NOT {has_offset}"
-        rules.append(Rule(name, "naive", "has no zone", sql))
-    return f"CASE WHEN {has_offset} THEN {parsed} ELSE {naive} END", rules
+        rules.append(Rule(name, "naive", "has no zone", naive))
+    instant = f"WHEN {has_offset} THEN TRY_CAST({text} AS TIMESTAMPTZ)"
+    here = f"WHEN {is_local} THEN {parsed} {local}" if zone else ""
+    return f"CASE {instant} {here} END", rules
 
 
 def check_zone(zone: str, *, where: str) -> None:

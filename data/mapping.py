@@ -6,6 +6,9 @@ running it is `data.staging`'s work.
 Order of work within a source: `where` drops its rows, `derive` adds columns to what is left, every
 field is computed over all of these rows (so a window sees whole baskets, and the same expression
 gives the same value in two events), and only then an event's own `where` picks its rows.
+
+A `zone` holds for times without one; an offset in a text outranks it. A local time that summer
+time skips counts with the offset before the change, one that occurs twice is the later of the two.
 """
 
 import re

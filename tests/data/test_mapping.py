@@ -143,6 +143,31 @@ def test_a_naive_time_takes_the_sources_zone_and_its_summer_time(
     assert event[4] == "2026-06-30 23:00:00"
 
 
+@pytest.mark.parametrize(
+    ("written", "instant"),
+    [
+        ("2026-01-02T10:00:00Z ", "2026-01-02 10:00:00"),
+        (" 2026-01-02 10:00+08", "2026-01-02 02:00:00"),
+        ("2026-01-02 10:00:00 GMT", "2026-01-02 10:00:00"),
+        ("2026-07-02 10:00 ", "2026-07-02 09:00:00"),
+        ("2026-03-29 01:30", "2026-03-29 01:30:00"),  # skipped in London
+        ("2026-10-25 01:30", "2026-10-25 01:30:00"),  # twice in London
+        ("2026-01-02 10:00:00 Asia/Tokyo", None),
+        ("2026-01-02T10:00:00+25:00", None),
+        ("2026-01-02T10:00:00-99:99", None),
+    ],
+)
+def test_an_offset_outranks_the_zone_and_other_endings_are_no_time(
+    shop: Path, tmp_path: Path, written: str, instant: str | None
+) -> None:
+    notes = f"Note,Kind,Written,Booked,Customer,Amount\nn1,C,{written},2027-01-01,007,1\n"
+    (tmp_path / "notes.csv").write_text(notes)
+    report = build_ledger(shop, tmp_path / "ledger", max_quarantine=0.5)
+    assert [f.rule for f in report.faults] == ["event_ts.unparseable"] * (instant is None)
+    event = pd.to_datetime(read_ledger(tmp_path / "ledger")["event_ts"].values, unit="us")
+    assert instant is None or instant in event.astype(str)
+
+
 def test_one_clock_is_delayed_and_the_report_says_so(shop: Path, tmp_path: Path) -> None:
     table = frame_of(tmp_path, shop)
     late = table["known_ts"].to_numpy(int) - table["event_ts"].to_numpy(int)
