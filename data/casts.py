@@ -10,6 +10,9 @@ from data.contract import ColumnSpec, Contract
 from data.errors import UsageError, nearest
 from data.sql import Rule, literal, quoted, typed
 
+_PLAIN = r"^(0|-?[1-9]\d*)$"
+_NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
+_FRACTION = r"^[^eE]*\.0*[1-9][^eE]*$"
 _DAY = r"^\d{4}[-/]\d\d?[-/]\d\d?"
 _CLOCK = r"[T ]\d\d?:\d\d(:\d\d(\.\d*)?)?"
 _LOCAL = f"{_DAY}({_CLOCK})?$"
@@ -38,7 +41,7 @@ def cast_column(
     if whole or (kind == "int" and held == "text"):
         sql = f"TRY_CAST({raw} AS BIGINT)"  # ids of a frame with a null arrive as floats
         sql = f"TRY_CAST({sql} AS VARCHAR)" if kind == "text" else sql
-        return sql, [*_cast_int(spec.name, raw, held)]
+        return sql, [*_cast_int(spec, raw, held)]
     sql = f"TRY_CAST({raw} AS {_SQL[kind]})"
     rules = []
     if held == "int" and kind == "int":
@@ -57,17 +60,34 @@ def _lost(name: str, raw: str) -> str:
     return f"{raw} IS NOT NULL AND {typed(name)} IS NULL"
 
 
-def _cast_int(name: str, raw: str, held: str) -> Iterator[Rule]:
-    """Rules of a whole number read from a float, a decimal or a text (a cast alone would round)."""
+def _cast_int(spec: ColumnSpec, raw: str, held: str) -> Iterator[Rule]:
+    """Rules of a whole number read from a float, a decimal or a text (a cast alone would round).
+
+    An id in a text is plain: of 7, 007 and +7 only the first is one, or three users would be one.
+    """
+    name, key = spec.name, spec.type == "key"
     number = f"TRY_CAST({raw} AS DOUBLE)" if held == "text" else raw
-    exists = "" if held == "decimal" else f"NOT isnan({number}) AND "
-    if held == "text":
-        lost = f"{raw} IS NOT NULL AND ({number} IS NULL OR isnan({number}))"
-        yield Rule(name, "unparseable", "is no whole number", lost)
     finite = "" if held == "decimal" else f"isfinite({number}) AND "
-    yield Rule(name, "fractional", "is not whole", f"{finite}{number} <> trunc({number})")
+    part = f"{finite}{number} <> trunc({number})"
+    if held == "text":
+        plain = f"regexp_matches({raw}, {literal(_PLAIN if key else _NUMBER)})"
+        text = "is no plain whole number" if key else "is no whole number"
+        yield Rule(name, "unparseable", text, f"{raw} IS NOT NULL AND NOT {plain}")
+        number = f"CASE WHEN {plain} THEN {number} END"
+        part = (
+            f"({part}) OR regexp_matches({raw}, {literal(_FRACTION)})"  # beyond a DOUBLE's digits
+        )
+    if not (key and held == "text"):
+        yield Rule(name, "fractional", "is not whole", part)
+    exists = "" if held == "decimal" else f"NOT isnan({number}) AND "
     lost = f"{number} IS NOT NULL AND {exists}{typed(name)} IS NULL"
     yield Rule(name, "overflow", "does not fit 64 bits", lost)
+    if key and held == "float":
+        last = f"CASE typeof({raw}) WHEN 'FLOAT' THEN {2**24} ELSE {2**53} END"
+        sql = f"{typed(name)} IS NOT NULL AND abs({raw}) >= {last}"
+        yield Rule(
+            name, "inexact", "is a float beyond the whole numbers floats can tell apart", sql
+        )
 
 
 def _cast_time(name: str, raw: str, held: str, zone: str | None) -> tuple[str, list[Rule]]:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 from data.check import check
+from data.contract import load_contract
 from data.errors import ContractError, QuarantineLimitError, UsageError, UserError
 from data.ingest import build_ledger, write_ledger_table
 from data.store import read_ledger
@@ -95,6 +96,9 @@ def test_a_row_known_before_it_happened(frame: pd.DataFrame) -> None:
         (2**53, ["amount_cents.high"]),
         ("12.50", ["amount_cents.fractional"]),
         ("99999999999999999999", ["amount_cents.overflow"]),
+        ("4503599627370496.5", ["amount_cents.fractional"]),
+        ("1.0000000000000001", ["amount_cents.fractional"]),
+        ("1_0", ["amount_cents.unparseable", "amount_cents.required"]),
         ("1,000", ["amount_cents.unparseable", "amount_cents.required"]),
     ],
 )
@@ -125,6 +129,24 @@ def test_a_nan_user(frame: pd.DataFrame, users: Any) -> None:
     report = check(frame.assign(user_id=users))
     assert [(f.rule, f.rows) for f in report.faults] == [("user_id.missing", 1)]
     assert report.kept == 4
+
+
+@pytest.mark.parametrize(
+    ("dtype", "user"), [("float64", 2**53 + 1), ("float64", -(2**53)), ("float32", 2**24 + 1)]
+)
+def test_an_id_that_a_float_cannot_hold(frame: pd.DataFrame, dtype: Any, user: int) -> None:
+    ids = pd.Series([user, None, 3, 4, 5]).astype(dtype)
+    report = check(frame.assign(user_id=ids))
+    places = {(f.rule, f.row) for f in report.faults}
+    assert places == {("user_id.missing", 2), ("user_id.inexact", 1)}
+
+
+@pytest.mark.parametrize("user", ["007", "+7", "1_0", "7.0", " 7", "7e0", "-0", "x"])
+def test_an_integer_id_in_a_text_is_plain(frame: pd.DataFrame, user: str) -> None:
+    contract = load_contract().adding(key_types={"user_id": "int"})
+    ids: Any = [user, "7", "-7", "0", "10"]
+    report = check(frame.assign(user_id=ids), contract=contract)
+    assert [(f.rule, f.rows, f.row) for f in report.faults] == [("user_id.unparseable", 1, 1)]
 
 
 def test_mixed_integer_and_text_ids(frame: pd.DataFrame) -> None:
