@@ -1,4 +1,4 @@
-"""Where tables come from: a frame, a CSV, a Parquet file or partitioned folder, PostgreSQL.
+"""Where tables come from: a frame, a CSV, a Parquet file or partitioned folder.
 
 Out: a `Source` that DuckDB scans while it may not touch the disk itself: files are opened by
 pyarrow, and a Parquet source stays on disk (a dataset), so only the columns asked for are read and
@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import duckdb
 import numpy as np
@@ -88,31 +87,6 @@ def open_frame(frame: "pd.DataFrame | pa.Table", name: str = "frame") -> Source:
     return Source(name, table, ((name, table.num_rows),))
 
 
-def open_postgres(uri: str, query: str, name: str) -> Source:
-    """The rows of a query; NUMERIC arrives as float, a type of PostgreSQL's own needs `::text`.
-
-    Raises
-    ------
-    ContractError : the driver is not installed, the server is not reachable, the query fails.
-    """
-    try:
-        import adbc_driver_postgresql.dbapi as postgres
-    except ImportError as e:
-        fix = "pip install 'clawback[postgres]'"
-        raise ContractError("the PostgreSQL driver is missing", where=name, fix=fix) from e
-    where = f"{name} ({_address(uri)})"
-    try:
-        with postgres.connect(uri) as connection, connection.cursor() as cursor:
-            cursor.execute(query)
-            table = cursor.fetch_arrow_table()
-    except postgres.Error as e:
-        said = " ".join(str(e).replace(uri, _address(uri)).split())
-        fix = "check that the server runs, the address, the rights and the query"
-        raise ContractError(f"PostgreSQL: {said}", where=where, fix=fix) from e
-    columns = [_plain(table.column(i)) for i in range(table.num_columns)]
-    return open_frame(pa.table(columns, table.column_names), name)
-
-
 @contextmanager
 def reading(where: str) -> Iterator[None]:
     """Turns what the libraries raise while they read `where` into one `ContractError`."""
@@ -187,18 +161,3 @@ def _arrow_column(values: "pd.Series[Any]") -> pa.Array:
         naive = pa.array(values.dt.tz_convert(None), from_pandas=True)
         return naive.cast(pa.timestamp(naive.type.unit, tz="UTC"))
     return pa.array(values, from_pandas=True)
-
-
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """PostgreSQL's own types as Arrow's: NUMERIC as float, the others as their text."""
-    kind = column.type
-    if not isinstance(kind, pa.BaseExtensionType):
-        return column
-    stored = pa.chunked_array([c.storage for c in column.chunks], kind.storage_type)
-    return stored.cast(pa.float64()) if getattr(kind, "type_name", "") == "numeric" else stored
-
-
-def _address(uri: str) -> str:
-    """The address without its user and password."""
-    parts = urlsplit(uri)
-    return f"{parts.scheme}://{parts.hostname or ''}:{parts.port or 5432}{parts.path}"

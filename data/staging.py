@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from data.errors import ContractError, UsageError
 from data.mapping import EventSpec, MappingFile, SourceSpec
-from data.sources import Source, open_file, open_postgres, reading
+from data.postgres import open_postgres
+from data.sources import Source, open_file, reading
 from data.sql import literal, quoted
 
 ROW = "source_row"  # a column every mapped source has: its row number, from 1, before any `where`
