@@ -21,6 +21,7 @@ import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
 from data.errors import ContractError, UsageError
+from data.schemas import one_schema
 
 _INDEX = re.compile(r"__index_level_\d+__")  # what pandas writes of an index without a name
 _NULLS = ["", "NULL", "null", "NaN", "nan"]
@@ -55,7 +56,7 @@ class Source:
 
 
 def open_file(path: Path, *, encoding: str = "utf-8", delimiter: str = ",") -> Source:
-    """A Parquet file, a folder of Parquet files (hive partitions become columns), or a CSV.
+    """A Parquet file, a folder of Parquet files (hive partitions become texts), or a CSV.
 
     Raises
     ------
@@ -113,13 +114,16 @@ _FIX_FILE = "write the file again; a copy may have been cut off"
 
 
 def _open_parquet(path: Path) -> Source:
-    data = ds.dataset(path, format="parquet", partitioning="hive")
-    fragments = list(data.get_fragments())
+    found = ds.dataset(path, format="parquet", partitioning="hive")
+    fragments = list(found.get_fragments())
+    names = {n: None for f in fragments for n in ds.get_partition_keys(f.partition_expression)}
+    texts = pa.schema([(n, pa.string()) for n in names])  # a number would lose its leading zeros
     if not fragments:
         raise ContractError("the folder holds no Parquet file", where=str(path), fix=_FIX_FILE)
-    schemas = [data.schema, *(f.physical_schema for f in fragments)]
-    schema = pa.unify_schemas(schemas, promote_options="permissive")
-    data = data.replace_schema(pa.schema([f for f in schema if not _INDEX.fullmatch(f.name)]))
+    schema = pa.schema([f for f in one_schema(fragments, texts) if not _INDEX.fullmatch(f.name)])
+    hive = ds.partitioning(texts, flavor="hive")
+    data = ds.dataset(path, format="parquet", partitioning=hive, schema=schema)
+    fragments = list(data.get_fragments())
     return Source(str(path), data, tuple((f.path, f.count_rows()) for f in fragments))
 
 

@@ -10,12 +10,14 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from data.check import check
 from data.contract import load_contract
 from data.errors import ContractError, QuarantineLimitError, UsageError, UserError
 from data.ingest import build_ledger, write_ledger_table
+from data.sources import open_frame
 from data.store import read_ledger
 
 
@@ -171,7 +173,38 @@ def test_an_empty_or_truncated_parquet(frame: pd.DataFrame, tmp_path: Path) -> N
 def test_partitions_of_different_types(frame: pd.DataFrame, tmp_path: Path) -> None:
     frame.to_parquet(tmp_path / "a.parquet")
     frame.assign(user_id=7).to_parquet(tmp_path / "b.parquet")
-    refused(tmp_path, "unreadable: Unable to merge: Field user_id")
+    frame.to_parquet(tmp_path / "c.parquet")
+    message = refused(tmp_path, "column 'user_id' is int64 here and string elsewhere in the folder")
+    assert message.startswith(str(tmp_path / "b.parquet"))
+
+
+@pytest.mark.parametrize("odd", ["a", "z"])
+def test_files_may_store_one_column_in_several_ways(
+    frame: pd.DataFrame, tmp_path: Path, odd: str
+) -> None:
+    table = open_frame(frame.iloc[:3]).table
+    pq.write_table(table, tmp_path / f"{odd}.parquet")
+    others = table.schema
+    for name, kind in (("cause", pa.large_string()), ("amount_cents", pa.float64())):
+        others = others.set(others.get_field_index(name), pa.field(name, kind))
+    coded = pa.dictionary(pa.int32(), pa.string())
+    others = others.set(others.get_field_index("user_id"), pa.field("user_id", coded))
+    pq.write_table(open_frame(frame.iloc[3:]).table.cast(others), tmp_path / "m.parquet")
+    assert check(tmp_path).ok
+    assert len(read_ledger(tmp_path)) == 5
+
+
+def test_a_partition_keeps_its_zeros_and_is_no_column_of_the_file(
+    frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    for user, rows in (("007", frame.iloc[:2]), ("12", frame.iloc[2:])):
+        (tmp_path / f"user_id={user}").mkdir()
+        rows.drop(columns="user_id").to_parquet(tmp_path / f"user_id={user}" / "p.parquet")
+    users = read_ledger(tmp_path)["user_id"].dictionary
+    assert users is not None
+    assert users.tolist() == ["007", "12"]
+    frame.to_parquet(tmp_path / "user_id=12" / "p.parquet")
+    refused(tmp_path, "user_id=12/p.parquet: column 'user_id' stands in the file and in its folder")
 
 
 def test_a_folder_of_parquet_files_is_one_ledger(frame: pd.DataFrame, tmp_path: Path) -> None:
