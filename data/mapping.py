@@ -141,6 +141,10 @@ def _source(name: str, raw: Mapping[str, Any], root: Path, where: str) -> Source
         raise UsageError("give either `uri` or `uri_env`", where=where, fix=fix)
     if "zone" in raw:
         check_zone(raw["zone"], where=where)
+    delimiter = raw.get("delimiter", ",")
+    if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n':
+        fix = "one character, for example ; or | (a tab is written \\t)"
+        raise UsageError(f"delimiter '{delimiter}' cannot be used", where=where, fix=fix)
     for column, kind in raw.get("types", {}).items():
         if kind not in ("int", "float", "bool"):
             fix = nearest(kind, ["int", "float", "bool"]) or "int, float or bool"

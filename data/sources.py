@@ -6,8 +6,9 @@ a source may be larger than memory. A CSV's values stay text: guessing types los
 """
 
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ class Source:
 
 
 def open_file(path: Path, *, encoding: str = "utf-8", delimiter: str = ",") -> Source:
-    """A Parquet file, a folder of Parquet files (hive partitions become texts), or a CSV.
+    """A Parquet file, a folder of Parquet files (hive partitions become texts), or a CSV (`.gz`).
 
     Raises
     ------
@@ -66,11 +67,14 @@ def open_file(path: Path, *, encoding: str = "utf-8", delimiter: str = ",") -> S
         if path.is_dir():
             return _open_parquet(path)
         with path.open("rb") as f:
-            empty = not f.read(1)
-        if empty:
+            start = f.read(2)
+        if not start:
             raise ContractError("the file is empty (0 bytes)", where=str(path), fix=_FIX_FILE)
-        if path.suffix.lower() in (".csv", ".tsv", ".txt"):
-            return _open_csv(path, encoding, "\t" if path.suffix == ".tsv" else delimiter)
+        ending = path.with_suffix("").suffix if path.suffix.lower() == ".gz" else path.suffix
+        if ending.lower() in (".csv", ".tsv", ".txt"):
+            if start in (BOM_UTF16_LE, BOM_UTF16_BE) and not encoding.lower().startswith("utf-16"):
+                raise UnicodeError("UTF-16")
+            return _open_csv(path, encoding, "\t" if ending.lower() == ".tsv" else delimiter)
         return _open_parquet(path)
 
 
@@ -105,7 +109,9 @@ def _explained(error: Exception) -> tuple[str, str]:
     if isinstance(error, FileNotFoundError):
         return "no such file", "check the path; a mapping's paths are relative to the mapping"
     if isinstance(error, UnicodeError) or "UTF8" in said or "UTF-8" in said:
-        fix = "give the file's `encoding` in the mapping (for example 'gbk'), or convert it"
+        fix = (
+            "give the `encoding` in the mapping (for example 'gbk', 'utf-16'), or convert the file"
+        )
         return "the text is not in the expected encoding", fix
     return f"unreadable: {said}", _FIX_FILE
 
@@ -128,8 +134,16 @@ def _open_parquet(path: Path) -> Source:
 
 
 def _open_csv(path: Path, encoding: str, delimiter: str) -> Source:
+    ragged: list[pa.csv.InvalidRow] = []
+
+    def refuse(row: pa.csv.InvalidRow) -> str:
+        ragged.append(row)
+        return "error"
+
     reads = pa.csv.ReadOptions(encoding=encoding)
-    parses = pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    parses = pa.csv.ParseOptions(
+        delimiter=delimiter, newlines_in_values=True, invalid_row_handler=refuse
+    )
     try:
         with pa.csv.open_csv(path, read_options=reads, parse_options=parses) as f:
             names = f.schema.names
@@ -142,7 +156,28 @@ def _open_csv(path: Path, encoding: str, delimiter: str) -> Source:
     except LookupError as e:
         fix = "for example 'utf-8' or 'gbk'"
         raise UsageError(f"unknown encoding '{encoding}'", where=str(path), fix=fix) from e
+    except pa.ArrowInvalid as e:
+        if not ragged:
+            raise
+        raise _ragged(path, reads, parses, ragged) from e
     return open_frame(table, str(path))
+
+
+def _ragged(
+    path: Path, reads: Any, parses: Any, ragged: "list[pa.csv.InvalidRow]"
+) -> ContractError:
+    """Which row has too many or too few values; its text may hold ids and is not shown."""
+    if ragged[0].number is None:  # only one thread counts
+        ragged.clear()
+        reads.use_threads = False
+        with suppress(pa.ArrowInvalid):
+            pa.csv.read_csv(path, reads, parses)
+    row = ragged[0]
+    what = (
+        f"row {row.number - 1} has {row.actual_columns} values, the header {row.expected_columns}"
+    )
+    fix = "quote a value that holds the delimiter, or give the right `delimiter` in the mapping"
+    return ContractError(what, where=str(path), fix=fix)
 
 
 def _arrow(frame: pd.DataFrame, name: str) -> pa.Table:

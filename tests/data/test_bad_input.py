@@ -17,7 +17,7 @@ from data.check import check
 from data.contract import load_contract
 from data.errors import ContractError, QuarantineLimitError, UsageError, UserError
 from data.ingest import build_ledger, write_ledger_table
-from data.sources import open_frame
+from data.sources import open_file, open_frame
 from data.store import read_ledger
 
 
@@ -254,7 +254,26 @@ def test_a_mapping_reads_gbk(frame: pd.DataFrame, tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["a,b\n1,2,3\n", "event_id\n\x00\n", "\n\n"])
 def test_a_damaged_csv(tmp_path: Path, text: str) -> None:
     (tmp_path / "e.csv").write_text(text)
-    refused(tmp_path / "e.csv", "unreadable|is missing|empty")
+    refused(tmp_path / "e.csv", "unreadable|is missing|empty|the header 2")
+
+
+@pytest.mark.parametrize("rows", [3, 200_000])
+def test_a_row_of_too_many_values_is_named_by_its_number(tmp_path: Path, rows: int) -> None:
+    text = "event_id,user_id\n" + "e,u\n" * (rows - 1) + "secret,u,9\ne,u\n"
+    (tmp_path / "e.csv").write_text(text)
+    message = refused(tmp_path / "e.csv", f"row {rows} has 3 values, the header 2")
+    assert "secret" not in message
+    assert "delimiter" in message
+
+
+@pytest.mark.parametrize(("name", "encoding"), [("e.csv.gz", "utf-8"), ("e.csv", "utf-16")])
+def test_a_packed_csv_is_read_and_utf_16_needs_its_name(
+    frame: pd.DataFrame, tmp_path: Path, name: str, encoding: str
+) -> None:
+    frame.to_csv(tmp_path / name, index=False, encoding=encoding)
+    assert len(open_file(tmp_path / name, encoding=encoding)) == 5
+    if encoding != "utf-8":
+        refused(tmp_path / name, "not in the expected encoding")
 
 
 def test_no_such_file(tmp_path: Path) -> None:

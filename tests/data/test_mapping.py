@@ -224,6 +224,9 @@ def test_a_broken_row_is_led_back_to_its_file_and_row(shop: Path, tmp_path: Path
         ('types = { Amount = "float" }', 'types = { Amount = "flaot" }', "did you mean 'float'"),
         ('event_types = ["', 'event_types = [3, "', "write a list of them"),
         ('path = "notes.csv"', "", "give either `path` or `query`"),
+        ('"notes.csv"', '"notes.csv"\ndelimiter = ";;"', "delimiter ';;' cannot be used"),
+        ('"notes.csv"', '"notes.csv"\ndelimiter = ""', "delimiter '' cannot be used"),
+        ('"notes.csv"', '"notes.csv"\ndelimiter = "；"', "delimiter '；' cannot be used"),
         ("ORDER BY Bought, source_row", "", "use `source_row`"),
     ],
 )
