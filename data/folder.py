@@ -7,14 +7,14 @@ folder is `data.publish`' work.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from data.errors import ContractError
 from data.sources import reading
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 
 
@@ -25,7 +25,7 @@ class Manifest:
     `columns[name]` = {type, nulls}, `type` the contract's; `event_types` and `key_types` are what
     the mapping declared beyond the contract; `watermark` is the last `known_ts` in microseconds;
     `files[name]` = {sha256, bytes}. `fingerprint` covers the data and the currency, not the
-    quarantine, whose rows name the paths they came from.
+    quarantine, whose rows name the paths they came from; `seal` covers the manifest itself.
     """
 
     rows: int
@@ -41,6 +41,7 @@ class Manifest:
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     fingerprint: str = ""
     format: int = FORMAT
+    seal: str = ""
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -53,10 +54,12 @@ def read_manifest(folder: Path) -> Manifest:
 
     Raises
     ------
-    ContractError : missing, damaged, or of another format.
+    ContractError : missing, damaged, edited, or of another format.
     """
     where = str(folder / MANIFEST)
     with reading(where):
+        if not (folder / MANIFEST).exists():
+            raise ContractError("the ledger has no manifest", where=where, fix=_FIX)
         text = (folder / MANIFEST).read_bytes()
     try:
         raw = json.loads(text)
@@ -66,16 +69,26 @@ def read_manifest(folder: Path) -> Manifest:
         raise ContractError(f"no usable manifest: {e!r}", where=where, fix=_FIX) from e
     if manifest.format != FORMAT:
         raise ContractError(f"format {manifest.format} is unknown", where=where, fix=_FIX)
+    if manifest.seal != sealed(manifest).seal:
+        raise ContractError("was changed after it was written", where=where, fix=_FIX)
     return manifest
+
+
+def sealed(manifest: Manifest) -> Manifest:
+    """The manifest with a hash over everything else it says."""
+    said = asdict(replace(manifest, seal=""))
+    text = json.dumps(said, sort_keys=True)
+    return replace(manifest, seal=hashlib.sha256(text.encode()).hexdigest())
 
 
 _FIX = "build the ledger again with `clawback map`"
 
 
 def is_ledger_folder(path: Path) -> bool:
-    """Whether a folder says it is a ledger."""
+    """Whether a folder says it is a ledger, or looks like one that lost its manifest."""
     with reading(str(path)):
-        return (path / MANIFEST).is_file()
+        lost = (path / "dict").is_dir() and (path / "part-1.parquet").is_file()
+        return lost or (path / MANIFEST).is_file()
 
 
 def listed_files(folder: Path) -> set[str]:
@@ -104,7 +117,8 @@ def check_sizes(folder: Path, manifest: Manifest, names: tuple[str, ...]) -> Non
     """
     for name in names:
         path = folder / name
-        size = path.stat().st_size if path.is_file() else None
+        with reading(str(path)):
+            size = path.stat().st_size if path.is_file() else None
         if size != manifest.files[name]["bytes"]:
             found = "is missing" if size is None else f"has {size} bytes, not as written"
             raise ContractError(f"file {name} {found}", where=str(folder), fix=_FIX)
@@ -119,7 +133,9 @@ def check_hashes(folder: Path, manifest: Manifest) -> None:
     """
     check_sizes(folder, manifest, tuple(manifest.files))
     for name, entry in manifest.files.items():
-        if sha256(folder / name) != entry["sha256"]:
+        with reading(str(folder / name)):
+            changed = sha256(folder / name) != entry["sha256"]
+        if changed:
             what = f"file {name} was changed after it was written (its hash differs)"
             raise ContractError(what, where=str(folder), fix=_FIX)
 

@@ -9,12 +9,12 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from data.durable import put, sync
 from data.errors import StorageError
-from data.folder import MANIFEST, Manifest, fingerprint, listed_files, sha256
+from data.folder import MANIFEST, Manifest, fingerprint, listed_files, sealed, sha256
 
 
 def publish(folder: Path, fill: Callable[[Path], Manifest]) -> Manifest:
@@ -59,12 +59,12 @@ def _seal(temp: Path, manifest: Manifest) -> Manifest:
         size = path.stat().st_size
         files[path.relative_to(temp).as_posix()] = {"sha256": sha256(path), "bytes": size}
     total = fingerprint(files, manifest.currency)
-    sealed = Manifest(**{**asdict(manifest), "files": files, "fingerprint": total})
-    text = json.dumps(asdict(sealed), indent=1, ensure_ascii=False)
+    whole = sealed(replace(manifest, files=files, fingerprint=total))
+    text = json.dumps(asdict(whole), indent=1, ensure_ascii=False)
     (temp / MANIFEST).write_text(text + "\n", "utf-8")
     for path in (temp / MANIFEST, temp / "dict", temp):
         sync(path)
-    return sealed
+    return whole
 
 
 def _refuse_foreign(folder: Path) -> None:

@@ -350,19 +350,20 @@ def open_tmp() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.parametrize("kind", ["file", "folder", "ledger"])
+@pytest.mark.parametrize("kind", ["file", "folder", "ledger", "part-1.parquet", "dict"])
 def test_a_source_without_permission(frame: pd.DataFrame, open_tmp: Path, kind: str) -> None:
     good, closed = open_tmp / "events.parquet", open_tmp / "closed.parquet"
     frame.to_parquet(good)
-    if kind == "ledger":
+    if kind not in ("file", "folder"):
         write_ledger_table(frame, closed)
     elif kind == "folder":
         closed.mkdir()
     else:
         frame.to_parquet(closed)
-    closed.chmod(0)
+    shut = closed / kind if "part" in kind or "dict" in kind else closed
+    shut.chmod(0)
     said = refused_elsewhere("as a stranger", good, closed)
-    closed.chmod(0o755)
+    shut.chmod(0o755)
     assert said.startswith(f"error: {closed}")
     assert "permission denied" in said
     assert "fix: give this user the right to read it" in said
@@ -372,6 +373,12 @@ def test_a_target_without_permission(frame: pd.DataFrame, open_tmp: Path) -> Non
     good, target = open_tmp / "events.parquet", open_tmp / "locked" / "ledger"
     frame.to_parquet(good)
     target.parent.mkdir(mode=0o755)
+    hidden = target.parent / "hidden" / "ledger"
+    hidden.parent.mkdir(mode=0o700)
+    for place in (hidden, target.with_name("x" * 300)):
+        said = refused_elsewhere("as a stranger", good, good, place)
+        assert f"error: {place}: cannot write the ledger" in said
+    hidden.parent.rmdir()
     said = refused_elsewhere("as a stranger", good, good, target)
     assert f"error: {target}: cannot write the ledger: [Errno 13] Permission denied" in said
     assert "fix: choose a folder this user may write to" in said

@@ -154,6 +154,35 @@ def test_a_damaged_manifest_is_a_clear_error(
         read_ledger(tmp_path / "ledger")
 
 
+@pytest.mark.parametrize(
+    ("said", "instead"),
+    [
+        ('"rows": 5', '"rows": 4'),
+        ('"currency": "CNY"', '"currency": "USD"'),
+        ('"watermark": ', '"watermark": 1'),
+        ('"type": "int"', '"type": "key"'),
+        ('"files": {', '"files": {}, "file": {'),
+    ],
+)
+def test_an_edited_manifest_is_refused(
+    frame: pd.DataFrame, tmp_path: Path, said: str, instead: str
+) -> None:
+    write_ledger_table(frame, tmp_path / "l")
+    path = tmp_path / "l" / "manifest.json"
+    assert said in path.read_text()
+    path.write_text(path.read_text().replace(said, instead))
+    for look in (check, read_ledger):
+        with pytest.raises(ContractError, match=r"was changed after|no usable manifest"):
+            look(tmp_path / "l")
+
+
+def test_a_ledger_without_its_manifest_says_so(frame: pd.DataFrame, tmp_path: Path) -> None:
+    write_ledger_table(frame, tmp_path / "l")
+    (tmp_path / "l" / "manifest.json").unlink()
+    with pytest.raises(ContractError, match=r"no manifest\s+fix: build the ledger again"):
+        check(tmp_path / "l")
+
+
 def test_a_folder_that_is_no_ledger_is_never_replaced(frame: pd.DataFrame, tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.txt").write_text("ten years of work")
