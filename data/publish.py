@@ -5,11 +5,14 @@ compares the manifest before and after never mixes two ledgers.
 """
 
 import errno
+import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
+from glob import escape
 from pathlib import Path
 
 from data.durable import put, sync
@@ -35,19 +38,39 @@ def publish(folder: Path, fill: Callable[[Path], Manifest]) -> Manifest:
     try:
         _refuse_foreign(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(temp, ignore_errors=True)
+        _remove_stale(folder)
         temp.mkdir()
-        manifest = _seal(temp, fill(temp))
-        put(temp, folder)
+        try:
+            with _held(temp):
+                manifest = _seal(temp, fill(temp))
+                put(temp, folder)
+        finally:
+            shutil.rmtree(temp, ignore_errors=True)
         sync(folder.parent)
     except OSError as e:
         full = e.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
         what = "no space left to write the ledger" if full else f"cannot write the ledger: {e}"
         fix = "free some space" if full else "choose a folder this user may write to"
         raise StorageError(f"{what}; nothing was changed", where=str(folder), fix=fix) from e
-    finally:
-        shutil.rmtree(temp, ignore_errors=True)
     return manifest
+
+
+@contextmanager
+def _held(temp: Path) -> Iterator[None]:
+    """Lock a folder for as long as this process lives; a process id says little in containers."""
+    handle = os.open(temp, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _remove_stale(folder: Path) -> None:
+    """Remove what killed processes left: nobody holds it."""
+    for stale in folder.parent.glob(f".{escape(folder.name)}.[0-9]*.tmp"):
+        with suppress(OSError), _held(stale):
+            shutil.rmtree(stale, ignore_errors=True)
 
 
 def _seal(temp: Path, manifest: Manifest) -> Manifest:

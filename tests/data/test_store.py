@@ -1,7 +1,9 @@
 """A ledger folder gives back what went in, only what is asked for, and appears whole."""
 
+import fcntl
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -234,6 +236,19 @@ def test_a_ledger_is_replaced_as_a_whole(frame: pd.DataFrame, tmp_path: Path) ->
     write_ledger_table(frame, tmp_path / "l")
     assert not (tmp_path / "l" / "quarantine").exists()
     assert [p.name for p in tmp_path.iterdir()] == ["l"]
+
+
+def test_what_a_killed_writer_left_is_removed_and_a_living_ones_is_not(
+    frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    for name in (".l.7.tmp", ".l.8.tmp", ".other.7.tmp"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "part-1.parquet").touch()
+    handle = os.open(tmp_path / ".l.8.tmp", os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    write_ledger_table(frame, tmp_path / "l")
+    os.close(handle)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".l.8.tmp", ".other.7.tmp", "l"]
 
 
 def test_without_an_atomic_exchange_two_renames_do(
