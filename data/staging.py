@@ -18,6 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from data.errors import ContractError, UsageError
+from data.interrupts import stoppable
 from data.mapping import EventSpec, MappingFile, SourceSpec
 from data.postgres import open_postgres
 from data.sources import Source, open_file, reading
@@ -50,7 +51,8 @@ def whole(source: Source) -> Batch:
     return Batch(source.name, table, source, np.arange(table.num_rows))
 
 
-def connect() -> duckdb.DuckDBPyConnection:
+@contextmanager
+def connect() -> Iterator[duckdb.DuckDBPyConnection]:
     """A database in memory that reaches nothing but what is registered with it."""
     connection = duckdb.connect(
         ":memory:",
@@ -63,7 +65,8 @@ def connect() -> duckdb.DuckDBPyConnection:
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
-    return connection
+    with stoppable(), connection:
+        yield connection
 
 
 def run_mapping(mapping: MappingFile) -> Iterator[Batch]:
