@@ -7,11 +7,15 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+import duckdb
+
+from data.errors import UserError
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
+def stoppable(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """Raise again what a handler of SIGINT or SIGTERM raised, in place of DuckDB's error.
 
     Handlers belong to the main thread; elsewhere nothing is done.
@@ -23,10 +27,10 @@ def stoppable() -> Iterator[None]:
     former = {s: signal.getsignal(s) for s in _SIGNALS}
     for number, handler in former.items():
         if callable(handler):
-            signal.signal(number, _remembering(handler, raised))
+            signal.signal(number, _interrupting(connection, handler, raised))
     try:
         yield
-    except RuntimeError:
+    except (RuntimeError, duckdb.Error, UserError):
         if not raised:
             raise
         raise raised[0] from None
@@ -35,10 +39,13 @@ def stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _remembering(
-    handler: Callable[[int, FrameType | None], Any], raised: list[BaseException]
+def _interrupting(
+    connection: duckdb.DuckDBPyConnection,
+    handler: Callable[[int, FrameType | None], Any],
+    raised: list[BaseException],
 ) -> Callable[[int, FrameType | None], None]:
     def call(number: int, frame: FrameType | None) -> None:
+        connection.interrupt()  # without it DuckDB's own threads may work to the end
         try:
             handler(number, frame)
         except BaseException as e:

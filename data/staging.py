@@ -65,7 +65,7 @@ def connect() -> Iterator[duckdb.DuckDBPyConnection]:
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
-    with stoppable(), connection:
+    with stoppable(connection), connection:
         yield connection
 
 

@@ -28,5 +28,5 @@ finally:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_query_is_stopped_by_a_signal(number: signal.Signals, code: int) -> None:
     command = [sys.executable, "-c", PROGRAM, str(int(number))]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
     assert (done.returncode, done.stderr) == (code, "")
