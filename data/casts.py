@@ -43,6 +43,9 @@ def cast_column(
         sql = f"TRY_CAST({sql} AS VARCHAR)" if kind == "text" else sql
         return sql, [*_cast_int(spec, raw, held)]
     sql = f"TRY_CAST({raw} AS {_SQL[kind]})"
+    if kind == "bool" and held == "float":  # booleans of a frame with a null; NaN is no true
+        raw = f"CASE WHEN NOT isnan({raw}) THEN {raw} END"
+        sql = f"TRY_CAST({raw} AS BOOLEAN)"
     rules = []
     if held == "int" and kind == "int":
         rules.append(Rule(spec.name, "overflow", "does not fit 64 bits", _lost(spec.name, raw)))

@@ -83,8 +83,12 @@ def open_frame(frame: "pd.DataFrame | pa.Table", name: str = "frame") -> Source:
 
     Raises
     ------
+    UsageError : neither of them.
     ContractError : a column mixes types, or two columns share a name.
     """
+    if not isinstance(frame, pa.Table | pd.DataFrame):
+        fix = "a path, a mapping, a pandas DataFrame or a pyarrow Table"
+        raise UsageError(f"{type(frame).__name__} is no source", where=name, fix=fix)
     table = frame if isinstance(frame, pa.Table) else _arrow(frame, name)
     if len(set(table.column_names)) < len(table.column_names):
         twice = [c for c in table.column_names if table.column_names.count(c) > 1]
@@ -108,6 +112,11 @@ def _explained(error: Exception) -> tuple[str, str]:
         return "permission denied", "give this user the right to read it"
     if isinstance(error, FileNotFoundError):
         return "no such file", "check the path; a mapping's paths are relative to the mapping"
+    if isinstance(error, duckdb.ConversionException):
+        return (
+            f"a value does not fit: {said}",
+            "mend the value, or write the column in another type",
+        )
     if isinstance(error, UnicodeError) or "UTF8" in said or "UTF-8" in said:
         fix = (
             "give the `encoding` in the mapping (for example 'gbk', 'utf-16'), or convert the file"

@@ -19,6 +19,7 @@ from data.errors import ContractError
 from data.quarantine import Broken, list_faults, list_reasons
 from data.report import Report
 from data.rules import TypedColumn, compile_column, family, order_rule
+from data.sources import reading
 from data.sql import Rule, quoted, typed
 from data.staging import Batch, connect
 
@@ -75,9 +76,10 @@ def _check_rows(
     each = ", ".join(f"coalesce({r.sql}, false) AS r{i}" for i, r in enumerate(rules))
     anything = " OR ".join(f"({r.sql})" for r in rules)
     connection.register("raw", batch.table.append_column("at$", pa.array(at)))
-    found = connection.sql(
-        f"SELECT at$, {each} FROM (SELECT *, {typing} FROM raw) WHERE {anything} ORDER BY at$"
-    ).to_arrow_table()
+    with reading(batch.label):
+        found = connection.sql(
+            f"SELECT at$, {each} FROM (SELECT *, {typing} FROM raw) WHERE {anything} ORDER BY at$"
+        ).to_arrow_table()
     connection.unregister("raw")
     at = found.column("at$").to_numpy()
     flags = (found.column(f"r{i}").to_numpy() for i in range(len(rules)))

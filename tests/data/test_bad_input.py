@@ -63,6 +63,27 @@ def test_a_wrong_type(frame: pd.DataFrame, column: str, value: Any, said: str) -
     refused(frame.assign(**{column: value}), said)
 
 
+@pytest.mark.parametrize(
+    ("column", "values", "said"),
+    [
+        ("amount_cents", pa.array([1, 2, 3, 4, 5]).cast(pa.decimal256(40, 0)), "is decimal256"),
+        ("act_prob", pa.array([0, 1, 0, 1, 0], pa.float16()), "'act_prob' is halffloat, not float"),
+        ("event_ts", pa.array([2**62] * 5, pa.timestamp("ms", tz="UTC")), "a value does not fit"),
+        ("event_ts", pa.array([2**50] * 5, pa.timestamp("s", tz="UTC")), "a value does not fit"),
+    ],
+)
+def test_a_type_or_a_time_that_the_engine_cannot_hold(
+    frame: pd.DataFrame, column: str, values: Any, said: str
+) -> None:
+    table = open_frame(frame.drop(columns=column, errors="ignore")).table
+    refused(table.append_column(column, values), said)
+
+
+@pytest.mark.parametrize("source", [None, [1], pd.Series([1]), 7])
+def test_what_is_no_table_at_all(source: Any) -> None:
+    refused(source, "is no source", UsageError)
+
+
 def test_unparseable_naive_and_out_of_range_times(frame: pd.DataFrame) -> None:
     naive = frame["event_ts"].dt.tz_localize(None)
     refused(frame.assign(event_ts=naive), "the times of column 'event_ts' are naive")
