@@ -69,7 +69,10 @@ def _check_rows(
 ) -> list[Broken]:
     at = np.arange(batch.table.num_rows)
     if batch.unread:
-        return [Broken(Rule("source", "unparseable", batch.unread, ""), batch, at)]
+        text = "does not fit its declared type {}"
+        return [
+            Broken(Rule(c, "untyped", text.format(t), ""), batch, r) for c, t, r in batch.unread
+        ]
     columns = _compile(batch, contract)
     rules = [r for c in columns for r in c.rules] + [order_rule()]
     typing = ", ".join(f"{quoted(c.name) if c.same else c.sql} AS {typed(c.name)}" for c in columns)

@@ -202,7 +202,7 @@ def test_a_broken_row_is_led_back_to_its_file_and_row(shop: Path, tmp_path: Path
     assert reasons["rule"].tolist() == [
         "known_ts.before_event",
         "event_ts.unparseable",
-        "source.unparseable",
+        "Amount.untyped",
     ]
     assert set(reasons["file"]) == {str(tmp_path / "notes.csv")}
 
@@ -263,8 +263,44 @@ def test_a_mapping_that_does_not_fit_its_source_is_refused(
     assert "Traceback" not in str(error.value)
 
 
+def test_each_value_that_does_not_fit_its_type_is_named_unless_the_row_is_dropped(
+    shop: Path, tmp_path: Path
+) -> None:
+    types = 'types = { Amount = "float", Count = "int" }\nwhere = "Kind = \'C\' AND Count > 0"'
+    shop.write_text(shop.read_text().replace('types = { Amount = "float" }', types))
+    (tmp_path / "notes.csv").write_text(
+        "Note,Kind,Written,Booked,Customer,Amount,Count\n"
+        "n1,C,2026-02-01,2026-02-01,007,one,two\n"
+        "n2,I,2026-02-01,2026-02-01,007,one,two\n"
+        "n3,C,2026-02-01,2026-02-01,007,one,0\n"
+        "n4,C,2026-02-01,2026-02-01,007,1,two\n"
+    )
+    report = check(shop)
+    found = report.reasons[["row", "rule"]].values.tolist()
+    assert found == [[1, "Amount.untyped"], [1, "Count.untyped"], [4, "Count.untyped"]]
+    assert "'Count' does not fit its declared type int" in report.text()
+
+
+def test_two_events_of_one_source_and_type_are_two(shop: Path) -> None:
+    again = shop.read_text().split("[[event]]")[1]
+    shop.write_text(f"{shop.read_text()}\n[[event]]{again}")
+    assert check(shop).ok
+    assert check(shop).kept == 9
+
+
+def test_a_value_that_does_not_fit_an_expression_names_the_field(
+    shop: Path, tmp_path: Path
+) -> None:
+    lines = pd.read_parquet(tmp_path / "lines.parquet")
+    lines.loc[0, "Price"] = float("inf")
+    lines.to_parquet(tmp_path / "lines.parquet")
+    shop.write_text(shop.read_text().replace('= "cents"', '= "cents::BIGINT"'))
+    with pytest.raises(ContractError, match=r"\[\[event\]\] 1 \(lines\) field 'amount_cents'.*inf"):
+        check(shop)
+
+
 def test_an_id_that_two_events_share_is_led_back_to_both(shop: Path) -> None:
-    shop.write_text(shop.read_text().replace('"Note"', "\"'lines/line_returned/4'\""))
+    shop.write_text(shop.read_text().replace('"Note"', "\"'lines/line_returned/2/4'\""))
     report = check(shop)
     assert (report.kept, report.quarantined) == (4, 2)
     places = report.reasons[["row", "rule"]].values.tolist()
