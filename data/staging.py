@@ -8,7 +8,7 @@ source's own types and values.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import duckdb
@@ -29,7 +29,8 @@ from data.views import ROW, create_view, run_sql, try_sql, unread_rows
 class Batch:
     """Raw rows of one kind; `rows` are their positions in `source`, from 0.
 
-    `delay` is set where the source has one clock. Where `unread` is set, no row can be read: its
+    `delay` is set where the source has one clock; `declared` is the event's place in its mapping.
+    Where `unread` is set, no row can be read: its
     (column, type, positions in `table`) say which value does not fit its declared type.
     """
 
@@ -39,6 +40,7 @@ class Batch:
     rows: NDArray[np.int64]
     zone: str | None = None
     delay: timedelta | None = None
+    declared: str = ""
     unread: tuple[tuple[str, str, NDArray[np.int64]], ...] = ()
 
 
@@ -91,7 +93,8 @@ def run_mapping(mapping: MappingFile) -> Iterator[Batch]:
             table = _select(connection, event, number, where)
             rows = table.column(ROW).to_numpy() - 1
             label = f"{event.source}/{event.type or number}"
-            yield Batch(label, table.drop_columns([ROW]), source, rows, spec.zone, event.delay)
+            batch = Batch(label, table.drop_columns([ROW]), source, rows, spec.zone, event.delay)
+            yield replace(batch, declared=where)
 
 
 def _open(spec: SourceSpec, mapping: str) -> Source:
@@ -128,4 +131,6 @@ def _select(
     except ContractError:  # a value that does not fit an expression: say whose
         for name, sql in fields.items():
             run_sql(connection, f"SELECT ({sql}\n) FROM {base}", f"{where} field '{name}'")
+        taken = f"SELECT 1 FROM {base} WHERE ({event.where}\n)"
+        run_sql(connection, taken, f"{where} where")
         raise

@@ -79,7 +79,7 @@ def _check_rows(
     each = ", ".join(f"coalesce({r.sql}, false) AS r{i}" for i, r in enumerate(rules))
     anything = " OR ".join(f"({r.sql})" for r in rules)
     connection.register("raw", batch.table.append_column("at$", pa.array(at)))
-    with reading(batch.label):
+    with reading(batch.declared or batch.label):
         found = connection.sql(
             f"SELECT at$, {each} FROM (SELECT *, {typing} FROM raw) WHERE {anything} ORDER BY at$"
         ).to_arrow_table()
@@ -91,12 +91,12 @@ def _check_rows(
 
 def _compile(batch: Batch, contract: Contract) -> list[TypedColumn]:
     """The batch's columns, in the contract's order."""
-    delay = batch.delay
+    delay, place = batch.delay, batch.declared or batch.label
     names = batch.table.column_names + (["known_ts"] if delay is not None else [])
-    contract.require(names, where=batch.label)
+    contract.require(names, where=place)
     kinds = {f.name: f.type for f in batch.table.schema}
     columns = {
-        name: compile_column(spec, kinds[name], contract, zone=batch.zone, where=batch.label)
+        name: compile_column(spec, kinds[name], contract, zone=batch.zone, where=place)
         for name, spec in contract.columns.items()
         if name in kinds
     }

@@ -227,6 +227,10 @@ def test_a_broken_row_is_led_back_to_its_file_and_row(shop: Path, tmp_path: Path
         ('"notes.csv"', '"notes.csv"\ndelimiter = ";;"', "delimiter ';;' cannot be used"),
         ('"notes.csv"', '"notes.csv"\ndelimiter = ""', "delimiter '' cannot be used"),
         ('"notes.csv"', '"notes.csv"\ndelimiter = "；"', "delimiter '；' cannot be used"),
+        ('= "Note"', '= "uuid()"', r"uuid\( differs from run to run"),
+        ("Customer IS NOT NULL", "random() < 0.5", r"random\( differs from run to run"),
+        ('= "Booked"', '= "NOW ()"', "differs from run to run"),
+        ('= "Booked"', '= "current_timestamp"', "differs from run to run"),
         ("ORDER BY Bought, source_row", "", "use `source_row`"),
     ],
 )
@@ -236,7 +240,7 @@ def test_a_mapping_with_a_typo_is_refused(shop: Path, wrong: str, right: str, sa
     shop.write_text(text.replace(wrong, right, 1))
     with pytest.raises(UsageError, match=said) as error:
         check(shop)
-    assert "shop.toml" in str(error.value) or said.startswith("did you mean 'int'")
+    assert "shop.toml" in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -247,6 +251,12 @@ def test_a_mapping_with_a_typo_is_refused(shop: Path, wrong: str, right: str, sa
         ("Kind = 'C'", "Kind = (", "where.*syntax error"),
         ("lines.parquet", "line.parquet", "no such file"),
         ('zone = "Europe/London"\nwhere', "where", "'event_ts' are naive"),
+        (
+            'user_id = "Customer"',
+            'user_id = "[Customer]"',
+            r"shop.toml \[\[event\]\] 1 \(lines\): .*'user_id'",
+        ),
+        ("Kind = 'C'", "Note", r"shop.toml \[\[event\]\] 3 \(notes\) where"),
         ("Amount =", "Amuont =", "no column 'Amuont' to type"),
         ('user_id = "text"', 'case_id = "int"', "ids of two types"),
         ("abs(round", "(SELECT content FROM read_text('/etc/hostname')) || (round", "disabled"),
