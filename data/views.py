@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from data.errors import ContractError, UsageError
 from data.mapping import SourceSpec
 from data.sources import Source
-from data.sql import quoted
+from data.sql import literal, quoted
 
 ROW = "source_row"  # a column every mapped source has: its row number, from 1, before any `where`
 _SQL = {"int": "BIGINT", "float": "DOUBLE", "bool": "BOOLEAN"}
@@ -36,9 +36,7 @@ def create_view(
     connection.register(raw, source.table)
     number = f"SELECT *, row_number() OVER () AS {ROW} FROM {quoted(raw)}"
     _view(connection, numbered, number, where)
-    casts = ", ".join(
-        f"TRY_CAST({quoted(c)} AS {_SQL[t]}) AS {quoted(c)}" for c, t in spec.types.items()
-    )
+    casts = ", ".join(f"{_cast(c, t, source)} AS {quoted(c)}" for c, t in spec.types.items())
     found = "".join(f", {quoted(c)} AS {quoted(_found(c))}" for c in spec.types)
     replaced = f"REPLACE ({casts})" if casts else ""
     _view(connection, typed, f"SELECT * {replaced}{found} FROM {quoted(numbered)}", where)
@@ -86,6 +84,15 @@ def run_sql(connection: duckdb.DuckDBPyConnection, sql: str, where: str) -> Any:
     """
     with _explaining(where):
         return connection.sql(sql).to_arrow_table()
+
+
+def _cast(column: str, kind: str, source: Source) -> str:
+    """A value of its declared type; DuckDB alone would read 1_0 as 10 and round 1.5 to an int."""
+    cast = f"TRY_CAST({quoted(column)} AS {_SQL[kind]})"
+    if not pa.types.is_string(source.schema.field(column).type) or kind == "bool":
+        return cast
+    plain = r"^\s*[+-]?\d+(\.0*)?\s*$" if kind == "int" else "^[^_]*$"
+    return f"CASE WHEN regexp_matches({quoted(column)}, {literal(plain)}) THEN {cast} END"
 
 
 def _found(column: str) -> str:

@@ -291,6 +291,19 @@ def test_each_value_that_does_not_fit_its_type_is_named_unless_the_row_is_droppe
     assert "'Count' does not fit its declared type int" in report.text()
 
 
+@pytest.mark.parametrize(
+    ("kind", "value", "fits"),
+    [("int", "1_0", False), ("int", "1.5", False), ("int", "07.0", True), ("float", "1_0", False)],
+)
+def test_a_declared_type_is_read_strictly(
+    shop: Path, tmp_path: Path, kind: str, value: str, fits: bool
+) -> None:
+    shop.write_text(shop.read_text().replace('Amount = "float"', f'Amount = "{kind}"'))
+    notes = (tmp_path / "notes.csv").read_text().replace("-12.35", value)
+    (tmp_path / "notes.csv").write_text(notes)
+    assert check(shop).ok == fits
+
+
 def test_two_events_of_one_source_and_type_are_two(shop: Path) -> None:
     again = shop.read_text().split("[[event]]")[1]
     shop.write_text(f"{shop.read_text()}\n[[event]]{again}")
