@@ -11,7 +11,6 @@ from data.errors import UsageError, nearest
 from data.sql import Rule, literal, quoted, typed
 
 _PLAIN = r"^(0|-?[1-9]\d*)$"
-_NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 _FRACTION = r"^[^eE]*\.0*[1-9][^eE]*$"
 _DAY = r"^\d{4}[-/]\d\d?[-/]\d\d?"
 _CLOCK = r"[T ]\d\d?:\d\d(:\d\d(\.\d*)?)?"
@@ -73,17 +72,20 @@ def _cast_int(spec: ColumnSpec, raw: str, held: str) -> Iterator[Rule]:
     finite = "" if held == "decimal" else f"isfinite({number}) AND "
     part = f"{finite}{number} <> trunc({number})"
     if held == "text":
-        plain = f"regexp_matches({raw}, {literal(_PLAIN if key else _NUMBER)})"
+        plain = (
+            f"regexp_matches({raw}, {literal(_PLAIN)})"
+            if key
+            else f"({number} IS NOT NULL AND NOT isnan({number}) AND NOT contains({raw}, '_'))"
+        )
         text = "is no plain whole number" if key else "is no whole number"
         yield Rule(name, "unparseable", text, f"{raw} IS NOT NULL AND NOT {plain}")
-        number = f"CASE WHEN {plain} THEN {number} END"
-        part = (
-            f"({part}) OR regexp_matches({raw}, {literal(_FRACTION)})"  # beyond a DOUBLE's digits
-        )
+        beyond = f"contains({raw}, '.') AND regexp_matches({raw}, {literal(_FRACTION)})"
+        part = f"({part}) OR ({beyond})"  # a DOUBLE drops what is past its digits
     if not (key and held == "text"):
         yield Rule(name, "fractional", "is not whole", part)
-    exists = "" if held == "decimal" else f"NOT isnan({number}) AND "
-    lost = f"{number} IS NOT NULL AND {exists}{typed(name)} IS NULL"
+    exists = "" if held == "decimal" else f"AND NOT isnan({number})"
+    exists += f" AND {plain}" if held == "text" else ""
+    lost = f"{typed(name)} IS NULL AND {number} IS NOT NULL {exists}"
     yield Rule(name, "overflow", "does not fit 64 bits", lost)
     if key and held == "float":
         last = f"CASE typeof({raw}) WHEN 'FLOAT' THEN {2**24} ELSE {2**53} END"
@@ -107,7 +109,11 @@ def _cast_time(name: str, raw: str, held: str, zone: str | None) -> tuple[str, l
     text = f"trim({raw})"
     has_offset, is_local = (f"regexp_matches({text}, {literal(p)})" for p in (_OFFSET, _LOCAL))
     parsed = f"TRY_CAST({text} AS TIMESTAMP)"
-    naive = "false" if zone else f"coalesce({is_local} AND {parsed} IS NOT NULL, false)"
+    naive = (
+        "false"
+        if zone
+        else f"coalesce({typed(name)} IS NULL AND {is_local} AND {parsed} IS NOT NULL, false)"
+    )
     lost = f"{_lost(name, raw)} AND NOT {naive}"
     rules = [Rule(name, "unparseable", "is no time", lost)]
     if not zone:
