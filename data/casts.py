@@ -12,11 +12,11 @@ from data.sql import Rule, literal, quoted, typed
 
 _PLAIN = r"^(0|-?[1-9]\d*)$"
 _FRACTION = r"^[^eE]*\.0*[1-9][^eE]*$"
-_DAY = r"^\d{4}[-/]\d\d?[-/]\d\d?"
+_DAY = r"^ *\d{4}[-/]\d\d?[-/]\d\d?"
 _CLOCK = r"[T ]\d\d?:\d\d(:\d\d(\.\d*)?)?"
-_LOCAL = f"{_DAY}({_CLOCK})?$"
+_LOCAL = f"{_DAY}({_CLOCK})? *$"
 # No offset on earth reaches 16 hours; the name of a zone is no offset, for it may be ambiguous.
-_OFFSET = f"{_DAY}{_CLOCK}(Z| ?UTC| ?GMT|[+-](0\\d|1[0-5])(:?[0-5]\\d)?)$"
+_OFFSET = f"{_DAY}{_CLOCK}(Z| ?UTC| ?GMT|[+-](0\\d|1[0-5])(:?[0-5]\\d)?) *$"
 _SQL = {"text": "VARCHAR", "int": "BIGINT", "float": "DOUBLE", "bool": "BOOLEAN"}
 
 
@@ -106,9 +106,8 @@ def _cast_time(name: str, raw: str, held: str, zone: str | None) -> tuple[str, l
         return f"{raw}::TIMESTAMP {local}", []
     if held in ("time", "null"):
         return f"{raw}::TIMESTAMPTZ", []
-    text = f"trim({raw})"
-    has_offset, is_local = (f"regexp_matches({text}, {literal(p)})" for p in (_OFFSET, _LOCAL))
-    parsed = f"TRY_CAST({text} AS TIMESTAMP)"
+    has_offset, is_local = (f"regexp_matches({raw}, {literal(p)})" for p in (_OFFSET, _LOCAL))
+    parsed = f"TRY_CAST({raw} AS TIMESTAMP)"
     naive = (
         "false"
         if zone
@@ -118,7 +117,7 @@ def _cast_time(name: str, raw: str, held: str, zone: str | None) -> tuple[str, l
     rules = [Rule(name, "unparseable", "is no time", lost)]
     if not zone:
         rules.append(Rule(name, "naive", "has no zone", naive))
-    instant = f"WHEN {has_offset} THEN TRY_CAST({text} AS TIMESTAMPTZ)"
+    instant = f"WHEN {has_offset} THEN TRY_CAST({raw} AS TIMESTAMPTZ)"
     here = f"WHEN {is_local} THEN {parsed} {local}" if zone else ""
     return f"CASE {instant} {here} END", rules
 
