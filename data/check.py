@@ -24,13 +24,17 @@ Input: TypeAlias = "str | Path | pd.DataFrame | pa.Table | MappingFile"
 
 @dataclass(frozen=True)
 class Opened:
-    """A source of any kind as batches of raw rows, with the contract they must keep."""
+    """A source of any kind as batches of raw rows, with the contract they must keep.
+
+    `paths` are the files and folders the rows come from.
+    """
 
     name: str
     batches: Iterable[Batch]
     contract: Contract
     currency: str | None = None
     notes: tuple[str, ...] = ()
+    paths: tuple[Path, ...] = ()
 
 
 def check(source: Input, *, contract: Contract | None = None) -> Report:
@@ -66,9 +70,12 @@ def open_input(source: Input, contract: Contract | None = None) -> Opened:
         if path.suffix == ".toml":
             source = load_mapping(path, contract=contract)
         else:
-            return _open_table(open_file(path), contract)
+            return replace(_open_table(open_file(path), contract), paths=(path,))
     if isinstance(source, MappingFile):
-        return Opened(source.name, run_mapping(source), source.contract, source.currency)
+        paths = tuple(s.path for s in source.sources.values() if s.path is not None)
+        return Opened(
+            source.name, run_mapping(source), source.contract, source.currency, paths=paths
+        )
     return _open_table(open_frame(source), contract)
 
 
@@ -87,4 +94,4 @@ def _open_ledger(folder: Path) -> Opened:
         f"{manifest.quarantined:,} rows stand in quarantine, {manifest.duplicates_dropped:,} "
         "agreeing duplicates were dropped when it was built",
     )
-    return Opened(str(folder), [batch], contract_of(manifest), manifest.currency, notes)
+    return Opened(str(folder), [batch], contract_of(manifest), manifest.currency, notes, (folder,))

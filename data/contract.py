@@ -61,8 +61,9 @@ class Contract:
         columns: Mapping[str, str] | None = None,
         event_types: Iterable[str] = (),
         key_types: Mapping[str, str] | None = None,
+        where: str = "",
     ) -> "Contract":
-        """The contract with a task's or a mapping's own declarations.
+        """The contract with a task's or a mapping's own declarations, which stand in `where`.
 
         Raises
         ------
@@ -70,18 +71,19 @@ class Contract:
         """
         known = dict(self.columns)
         for name, kind in (columns or {}).items():
-            _check_type(name, kind, TYPES, "type")
+            _check_type(name, kind, TYPES, "type", f"{where} [columns]".strip())
             if known.setdefault(name, ColumnSpec(name, kind)).type != kind:
                 raise UsageError(
                     f"column '{name}' is declared {kind}, the contract has {known[name].type}",
-                    where="columns",
+                    where=f"{where} [columns]".strip(),
                     fix="choose another name for a column of your own",
                 )
         for name, kind in (key_types or {}).items():
-            _check_type(name, kind, KEY_TYPES, "key type")
+            _check_type(name, kind, KEY_TYPES, "key type", f"{where} [keys]".strip())
             if name not in known or known[name].type != "key":
                 keys = [c.name for c in known.values() if c.type == "key"]
-                raise UsageError(f"'{name}' is no key", where="keys", fix=nearest(name, keys))
+                at = f"{where} [keys]".strip()
+                raise UsageError(f"'{name}' is no key", where=at, fix=nearest(name, keys))
         return replace(
             self,
             columns=known,
@@ -134,9 +136,10 @@ def _spec(name: str, raw: dict[str, Any]) -> ColumnSpec:
     return ColumnSpec(name, **{**raw, "values": tuple(raw.get("values", ()))})
 
 
-def _check_type(name: str, kind: str, allowed: tuple[str, ...], what: str) -> None:
+def _check_type(name: str, kind: str, allowed: tuple[str, ...], what: str, where: str) -> None:
     if kind not in allowed:
         raise UsageError(
             f"{what} '{kind}' of column '{name}' is unknown",
+            where=where,
             fix=nearest(kind, list(allowed)) or f"one of {', '.join(allowed)}",
         )

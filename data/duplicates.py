@@ -1,4 +1,8 @@
-"""Rows that share an `event_id`: those that agree are one event, those that differ are doubtful."""
+"""Rows that share an `event_id`: those that agree are one event, those that differ are doubtful.
+
+Judged among the rows that keep every other rule: a row that is set aside anyway makes no other
+row doubtful.
+"""
 
 from dataclasses import dataclass
 
@@ -7,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from data.rules import quoted
+from data.sql import quoted
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,21 @@
-"""The ledger folder: its manifest, and how a whole folder appears at once or not at all.
+"""The ledger folder: what its manifest says, and whether its files are those that were written.
 
-A folder is written beside its place under a hidden name, flushed, and swapped in; a reader that
-compares the manifest before and after never mixes two ledgers. Same rows, same bytes: no clock
-time and no path is in a data file or in the fingerprint.
+Same rows, same bytes: no clock time and no path is in a data file or in the fingerprint. Writing a
+folder is `data.publish`' work.
 """
 
-import errno
 import hashlib
 import json
-import os
-import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from data.durable import put, sync
-from data.errors import ContractError, StorageError
+from data.errors import ContractError
 from data.sources import reading
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
-_OURS = {MANIFEST, "dict", "quarantine"}
 
 
 @dataclass(frozen=True)
@@ -31,7 +25,7 @@ class Manifest:
     `columns[name]` = {type, nulls}, `type` the contract's; `event_types` and `key_types` are what
     the mapping declared beyond the contract; `watermark` is the last `known_ts` in microseconds;
     `files[name]` = {sha256, bytes}. `fingerprint` covers the data and the currency, not the
-    quarantine, whose rows name the paths they came from.
+    quarantine, whose rows name the paths they came from; `seal` covers the manifest itself.
     """
 
     rows: int
@@ -47,6 +41,7 @@ class Manifest:
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     fingerprint: str = ""
     format: int = FORMAT
+    seal: str = ""
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -59,10 +54,12 @@ def read_manifest(folder: Path) -> Manifest:
 
     Raises
     ------
-    ContractError : missing, damaged, or of another format.
+    ContractError : missing, damaged, edited, or of another format.
     """
     where = str(folder / MANIFEST)
     with reading(where):
+        if not (folder / MANIFEST).exists():
+            raise ContractError("the ledger has no manifest", where=where, fix=_FIX)
         text = (folder / MANIFEST).read_bytes()
     try:
         raw = json.loads(text)
@@ -72,16 +69,43 @@ def read_manifest(folder: Path) -> Manifest:
         raise ContractError(f"no usable manifest: {e!r}", where=where, fix=_FIX) from e
     if manifest.format != FORMAT:
         raise ContractError(f"format {manifest.format} is unknown", where=where, fix=_FIX)
+    if manifest.seal != sealed(manifest).seal:
+        raise ContractError("was changed after it was written", where=where, fix=_FIX)
     return manifest
+
+
+def sealed(manifest: Manifest) -> Manifest:
+    """The manifest with a hash over everything else it says."""
+    said = asdict(replace(manifest, seal=""))
+    text = json.dumps(said, sort_keys=True)
+    return replace(manifest, seal=hashlib.sha256(text.encode()).hexdigest())
 
 
 _FIX = "build the ledger again with `clawback map`"
 
 
 def is_ledger_folder(path: Path) -> bool:
-    """Whether a folder says it is a ledger."""
+    """Whether a folder says it is a ledger, or looks like one that lost its manifest."""
     with reading(str(path)):
-        return (path / MANIFEST).is_file()
+        lost = (path / "dict").is_dir() and (path / "part-1.parquet").is_file()
+        return lost or (path / MANIFEST).is_file()
+
+
+def listed_files(folder: Path) -> set[str]:
+    """The files a ledger of ours lists, of any format and even if they are damaged; else none.
+
+    Raises
+    ------
+    OSError : the folder cannot be read.
+    """
+    try:
+        raw = json.loads((folder / MANIFEST).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return set()
+    ours = {"format", "fingerprint", "watermark", "first_known", "columns", "rows", "files"}
+    if not isinstance(raw, dict) or not ours <= raw.keys() or not isinstance(raw["files"], dict):
+        return set()
+    return {MANIFEST, *raw["files"]}
 
 
 def check_sizes(folder: Path, manifest: Manifest, names: tuple[str, ...]) -> None:
@@ -93,7 +117,8 @@ def check_sizes(folder: Path, manifest: Manifest, names: tuple[str, ...]) -> Non
     """
     for name in names:
         path = folder / name
-        size = path.stat().st_size if path.is_file() else None
+        with reading(str(path)):
+            size = path.stat().st_size if path.is_file() else None
         if size != manifest.files[name]["bytes"]:
             found = "is missing" if size is None else f"has {size} bytes, not as written"
             raise ContractError(f"file {name} {found}", where=str(folder), fix=_FIX)
@@ -108,7 +133,9 @@ def check_hashes(folder: Path, manifest: Manifest) -> None:
     """
     check_sizes(folder, manifest, tuple(manifest.files))
     for name, entry in manifest.files.items():
-        if sha256(folder / name) != entry["sha256"]:
+        with reading(str(folder / name)):
+            changed = sha256(folder / name) != entry["sha256"]
+        if changed:
             what = f"file {name} was changed after it was written (its hash differs)"
             raise ContractError(what, where=str(folder), fix=_FIX)
 
@@ -123,63 +150,3 @@ def fingerprint(files: Mapping[str, Mapping[str, Any]], currency: str) -> str:
     """One hash over the names and hashes of all data files, and the currency."""
     data = {n: f["sha256"] for n, f in sorted(files.items()) if not n.startswith("quarantine")}
     return hashlib.sha256(json.dumps([FORMAT, currency, data]).encode()).hexdigest()
-
-
-def publish(folder: Path, fill: Callable[[Path], Manifest]) -> Manifest:
-    """Write a ledger folder: all of it, or nothing and the old one stays.
-
-    Parameters
-    ----------
-    fill : writes the files into the folder it is given and returns the manifest without `files`.
-
-    Raises
-    ------
-    StorageError : the place is taken by something else, is not writable, or the disk is full.
-    """
-    folder = Path(os.path.abspath(folder))
-    _refuse_foreign(folder)
-    temp = folder.parent / f".{folder.name}.{os.getpid()}.tmp"
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(temp, ignore_errors=True)
-        temp.mkdir()
-        manifest = _seal(temp, fill(temp))
-        put(temp, folder)
-        sync(folder.parent)
-    except OSError as e:
-        full = e.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
-        what = "no space left to write the ledger" if full else f"cannot write the ledger: {e}"
-        fix = "free some space" if full else "choose a folder this user may write to"
-        raise StorageError(f"{what}; nothing was changed", where=str(folder), fix=fix) from e
-    finally:
-        shutil.rmtree(temp, ignore_errors=True)
-    return manifest
-
-
-def _seal(temp: Path, manifest: Manifest) -> Manifest:
-    """Flush every file, hash it, and write the manifest last."""
-    paths = sorted(p for p in temp.rglob("*") if p.is_file())
-    files = {}
-    for path in paths:
-        sync(path)
-        size = path.stat().st_size
-        files[path.relative_to(temp).as_posix()] = {"sha256": sha256(path), "bytes": size}
-    total = fingerprint(files, manifest.currency)
-    sealed = Manifest(**{**asdict(manifest), "files": files, "fingerprint": total})
-    text = json.dumps(asdict(sealed), indent=1, ensure_ascii=False)
-    (temp / MANIFEST).write_text(text + "\n", "utf-8")
-    for path in (temp / MANIFEST, temp / "dict", temp):
-        sync(path)
-    return sealed
-
-
-def _refuse_foreign(folder: Path) -> None:
-    """Never replace a folder that holds anything but a ledger."""
-    if not folder.exists():
-        return
-    strange = not folder.is_dir() or [
-        p.name for p in folder.iterdir() if p.name not in _OURS and not p.match("part-*.parquet")
-    ]
-    if strange:
-        found = "is a file" if strange is True else f"holds {strange[0]}, which is no ledger's"
-        raise StorageError(found, where=str(folder), fix="choose a new or empty folder")

@@ -6,6 +6,9 @@ running it is `data.staging`'s work.
 Order of work within a source: `where` drops its rows, `derive` adds columns to what is left, every
 field is computed over all of these rows (so a window sees whole baskets, and the same expression
 gives the same value in two events), and only then an event's own `where` picks its rows.
+
+A `zone` holds for times without one; an offset in a text outranks it. A local time that summer
+time skips counts with the offset before the change, one that occurs twice is the later of the two.
 """
 
 import re
@@ -16,13 +19,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from data.casts import check_zone
 from data.contract import Contract, load_contract
 from data.errors import UsageError, nearest
-from data.rules import check_zone
 
 Words: TypeAlias = dict[str, Any]
 _WRITTEN = {"str": "a text in quotes", "list": "a list of them", "dict": "a table"}
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_FLEETING = (
+    r"\b((?:gen_random_)?uuid(?:v[47])?\s*\(|random\s*\(|(?:get_)?current_(?:timestamp|date|time)\b"
+    r"|localtime(?:stamp)?\b|(?:now|today|(?:transaction|statement|clock)_timestamp)\s*\(|tablesample\b)"
+)
 _UNORDERED = r"\b(row_number|lag|lead|ntile|\w+_value)\s*\([^()]*\)\s*over\s*\(\s*\)"
 
 # The words a mapping knows and the type behind each; "*" stands for any word.
@@ -117,6 +124,7 @@ def parse_mapping(
         columns=raw.get("columns", {}),
         event_types=raw.get("event_types", ()),
         key_types=raw.get("keys", {}),
+        where=name,
     )
     if not raw.get("source") or not raw.get("event"):
         fix = "a mapping needs a [source.NAME] and an [[event]]"
@@ -138,12 +146,16 @@ def _source(name: str, raw: Mapping[str, Any], root: Path, where: str) -> Source
         raise UsageError("give either `uri` or `uri_env`", where=where, fix=fix)
     if "zone" in raw:
         check_zone(raw["zone"], where=where)
+    delimiter = raw.get("delimiter", ",")
+    if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n':
+        fix = "one character, for example ; or | (a tab is written \\t)"
+        raise UsageError(f"delimiter '{delimiter}' cannot be used", where=where, fix=fix)
     for column, kind in raw.get("types", {}).items():
         if kind not in ("int", "float", "bool"):
             fix = nearest(kind, ["int", "float", "bool"]) or "int, float or bool"
             raise UsageError(f"type '{kind}' of '{column}' is unknown", where=where, fix=fix)
     for part in (raw.get("where", ""), *raw.get("derive", {}).values()):
-        _check_order(part, where)
+        _check_repeatable(part, where)
     path = root / raw["path"] if "path" in raw else None
     return SourceSpec(name, **{**raw, "path": path})
 
@@ -164,7 +176,7 @@ def _event(
         fix = nearest(raw["type"], list(contract.event_types)) or "declare it in `event_types`"
         raise UsageError(f"unknown event type '{raw['type']}'", where=where, fix=fix)
     for part in (raw.get("where", ""), *fields.values()):
-        _check_order(part, where)
+        _check_repeatable(part, where)
     _check_clocks(raw, fields, where)
     delay = _duration(raw["delay"], where) if "delay" in raw else None
     return EventSpec(source, fields, raw.get("type", ""), raw.get("where", "true"), delay)
@@ -179,12 +191,15 @@ def _check_clocks(raw: Mapping[str, Any], fields: Mapping[str, str], where: str)
         raise UsageError("give either `known_ts` or `delay`", where=where, fix=fix)
 
 
-def _check_order(sql: str, where: str) -> None:
-    """Refuse a number of a row that no order defines.
+def _check_repeatable(sql: str, where: str) -> None:
+    """Refuse what another run, or another event of the same row, would answer differently.
 
     The engine may shuffle rows between two windows, so `row_number() over ()` could differ between
     two events of one row.
     """
+    if found := re.search(_FLEETING, re.sub(r"'[^']*'", "''", sql), re.IGNORECASE):
+        fix = "use `source_row` or columns of the source; the same tables give the same ledger"
+        raise UsageError(f"{found[1]} differs from run to run", where=where, fix=fix)
     if re.search(_UNORDERED, sql, re.IGNORECASE):
         fix = "use `source_row`, or give the window an ORDER BY that ends with it"
         raise UsageError("a window function of the order has no order", where=where, fix=fix)

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from data.report import Fault
-from data.rules import Rule
+from data.sql import Rule
 from data.staging import Batch
 
 
@@ -90,7 +90,8 @@ def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def _fault(group: list[Broken], keys: Collection[str]) -> Fault:
     first = group[0]
     files, rows = first.batch.source.places(first.batch.rows[first.rows[:1]])
-    example = "" if first.rule.column in keys else _example(first)
+    hidden = first.batch.unread or first.rule.column in keys  # a source's ids are unknown to us
+    example = "" if hidden else _example(first)
     total = sum(len(b.rows) for b in group)
     return Fault(first.rule.name, first.rule.text, total, str(files[0]), int(rows[0]), example)
 

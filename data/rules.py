@@ -7,14 +7,15 @@ duplicates are `data.duplicates`' work. A type no value of which could fit is a 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from zoneinfo import available_timezones
+from datetime import timedelta
 
 import pyarrow as pa
 
+from data.casts import cast_column
 from data.contract import ColumnSpec, Contract
-from data.errors import ContractError, UsageError, nearest
+from data.errors import ContractError
+from data.sql import Rule, literal, quoted, typed
 
-_OFFSET = r"\d:\d\d.*(Z|UTC|[+-]\d\d(:?\d\d)?)$"
 _WANTS = {
     "key": ("int", "float", "decimal", "text", "null"),
     "text": ("text", "int", "null"),
@@ -23,23 +24,7 @@ _WANTS = {
     "bool": ("bool", "int", "float", "text", "null"),
     "time": ("time", "naive", "text", "null"),
 }
-_SQL = {"text": "VARCHAR", "int": "BIGINT", "float": "DOUBLE", "bool": "BOOLEAN"}
 _ARROW = {"int": pa.int64(), "float": pa.float64(), "bool": pa.bool_(), "time": pa.timestamp("us")}
-
-
-@dataclass(frozen=True)
-class Rule:
-    """`sql` is true where a row breaks the rule; null and false are fine."""
-
-    column: str
-    fault: str
-    text: str
-    sql: str
-
-    @property
-    def name(self) -> str:
-        """The rule's name, unique in a contract."""
-        return f"{self.column}.{self.fault}"
 
 
 @dataclass(frozen=True)
@@ -52,25 +37,6 @@ class TypedColumn:
     rules: tuple[Rule, ...]
 
 
-def quoted(name: str) -> str:
-    """An SQL identifier.
-
-    >>> quoted('a"b')
-    '"a""b"'
-    """
-    return '"' + name.replace('"', '""') + '"'
-
-
-def typed(name: str) -> str:
-    """The SQL name of a column's typed value."""
-    return quoted(name + "$")
-
-
-def literal(text: str) -> str:
-    """An SQL text."""
-    return "'" + text.replace("'", "''") + "'"
-
-
 def family(kind: pa.DataType) -> str:
     """What an Arrow type holds: int, float, decimal, text, bool, time, naive, null or other."""
     t = pa.types
@@ -80,8 +46,8 @@ def family(kind: pa.DataType) -> str:
         return "naive" if kind.tz is None else "time"
     tests = (
         ("int", (t.is_integer,)),
-        ("float", (t.is_floating,)),
-        ("decimal", (t.is_decimal,)),
+        ("float", (t.is_float32, t.is_float64)),
+        ("decimal", (t.is_decimal128,)),  # DuckDB reads no wider ones
         ("text", (t.is_string, t.is_large_string, t.is_string_view)),
         ("bool", (t.is_boolean,)),
         ("naive", (t.is_date,)),
@@ -112,7 +78,7 @@ def compile_column(
             where=where,
             fix="write them with a zone, or give the source's `zone` in the mapping",
         )
-    sql, rules = _reading(spec, held, contract, zone)
+    sql, rules = cast_column(spec, held, contract, zone)
     rules += [*_presence(spec, held, contract), *_range(spec, contract)]
     return TypedColumn(spec.name, sql, _is_typed(spec, kind, contract), tuple(rules))
 
@@ -121,18 +87,6 @@ def order_rule() -> Rule:
     """Nothing is known before it happens."""
     sql = f"{typed('known_ts')} < {typed('event_ts')}"
     return Rule("known_ts", "before_event", "is earlier than event_ts", sql)
-
-
-def check_zone(zone: str, *, where: str) -> None:
-    """Refuse a zone the time zone database does not know.
-
-    Raises
-    ------
-    UsageError : naming the nearest.
-    """
-    if zone not in available_timezones():
-        fix = nearest(zone, sorted(available_timezones())) or "for example 'Asia/Shanghai'"
-        raise UsageError(f"unknown time zone '{zone}'", where=where, fix=fix)
 
 
 def _is_typed(spec: ColumnSpec, kind: pa.DataType, contract: Contract) -> bool:
@@ -146,67 +100,6 @@ def _is_typed(spec: ColumnSpec, kind: pa.DataType, contract: Contract) -> bool:
     if spec.type == "time":
         return held == "time" and kind.unit == "us"
     return bool(kind == _ARROW[spec.type])
-
-
-def _reading(
-    spec: ColumnSpec, held: str, contract: Contract, zone: str | None
-) -> tuple[str, list[Rule]]:
-    raw = quoted(spec.name)
-    kind = spec.type
-    if kind == "key":
-        kind = contract.key_types.get(spec.name) or ("text" if held in ("text", "null") else "int")
-    if kind == "time":
-        return _reading_time(spec.name, raw, held, zone)
-    whole = spec.type in ("key", "int") and held in ("float", "decimal")
-    if whole or (kind == "int" and held == "text"):
-        sql = f"TRY_CAST({raw} AS BIGINT)"  # ids of a frame with a null arrive as floats
-        sql = f"TRY_CAST({sql} AS VARCHAR)" if kind == "text" else sql
-        return sql, [*_reading_int(spec.name, raw, held)]
-    sql = f"TRY_CAST({raw} AS {_SQL[kind]})"
-    rules = []
-    if held == "int" and kind == "int":
-        rules.append(Rule(spec.name, "overflow", "does not fit 64 bits", _lost(spec.name, raw)))
-    if kind == "bool" and held in ("int", "float"):
-        rules.append(Rule(spec.name, "unparseable", "is neither 0 nor 1", f"{raw} NOT IN (0, 1)"))
-    if held == "text" and kind in ("float", "bool"):
-        rules.append(Rule(spec.name, "unparseable", f"is no {kind}", _lost(spec.name, raw)))
-    if kind == "float":
-        text = "is not finite"
-        rules.append(Rule(spec.name, "infinite", text, f"isinf({typed(spec.name)})"))
-    return sql, rules
-
-
-def _lost(name: str, raw: str) -> str:
-    return f"{raw} IS NOT NULL AND {typed(name)} IS NULL"
-
-
-def _reading_int(name: str, raw: str, held: str) -> Iterator[Rule]:
-    """Rules of a whole number read from a float, a decimal or a text (a cast alone would round)."""
-    number = f"TRY_CAST({raw} AS DOUBLE)" if held == "text" else raw
-    exists = "" if held == "decimal" else f"NOT isnan({number}) AND "
-    if held == "text":
-        lost = f"{raw} IS NOT NULL AND ({number} IS NULL OR isnan({number}))"
-        yield Rule(name, "unparseable", "is no whole number", lost)
-    finite = "" if held == "decimal" else f"isfinite({number}) AND "
-    yield Rule(name, "fractional", "is not whole", f"{finite}{number} <> trunc({number})")
-    lost = f"{number} IS NOT NULL AND {exists}{typed(name)} IS NULL"
-    yield Rule(name, "overflow", "does not fit 64 bits", lost)
-
-
-def _reading_time(name: str, raw: str, held: str, zone: str | None) -> tuple[str, list[Rule]]:
-    local = f"AT TIME ZONE {literal(zone)}" if zone else ""
-    if held == "naive":
-        return f"{raw}::TIMESTAMP {local}", []
-    if held in ("time", "null"):
-        return f"{raw}::TIMESTAMPTZ", []
-    parsed = f"TRY_CAST({raw} AS TIMESTAMPTZ)"
-    has_offset = f"regexp_matches({raw}, {literal(_OFFSET)})"
-    naive = f"TRY_CAST({raw} AS TIMESTAMP) {local}" if zone else "NULL"
-    rules = [Rule(name, "unparseable", "is no time", f"{raw} IS NOT NULL AND {parsed} IS NULL")]
-    if not zone:
-        sql = f"{parsed} IS NOT NULL AND NOT {has_offset}"
-        rules.append(Rule(name, "naive", "has no zone", sql))
-    return f"CASE WHEN {has_offset} THEN {parsed} ELSE {naive} END", rules
 
 
 def _presence(spec: ColumnSpec, held: str, contract: Contract) -> Iterator[Rule]:
@@ -236,5 +129,5 @@ def _range(spec: ColumnSpec, contract: Contract) -> Iterator[Rule]:
         yield Rule(spec.name, "high", f"is above {spec.high}", f"{some}{value} > {spec.high}")
     if spec.type == "time":
         first, end = (f"TIMESTAMPTZ '{d} 00:00:00+00'" for d in (contract.first, contract.end))
-        text = f"lies outside {contract.first} to {contract.end}"
+        text = f"lies outside {contract.first} to {contract.end - timedelta(days=1)}"
         yield Rule(spec.name, "range", text, f"{value} < {first} OR {value} >= {end}")

@@ -1,4 +1,4 @@
-"""Where tables come from: a frame, a CSV, a Parquet file or partitioned folder, PostgreSQL.
+"""Where tables come from: a frame, a CSV, a Parquet file or partitioned folder.
 
 Out: a `Source` that DuckDB scans while it may not touch the disk itself: files are opened by
 pyarrow, and a Parquet source stays on disk (a dataset), so only the columns asked for are read and
@@ -6,12 +6,12 @@ a source may be larger than memory. A CSV's values stay text: guessing types los
 """
 
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import duckdb
 import numpy as np
@@ -22,6 +22,7 @@ import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
 from data.errors import ContractError, UsageError
+from data.schemas import one_schema
 
 _INDEX = re.compile(r"__index_level_\d+__")  # what pandas writes of an index without a name
 _NULLS = ["", "NULL", "null", "NaN", "nan"]
@@ -56,7 +57,7 @@ class Source:
 
 
 def open_file(path: Path, *, encoding: str = "utf-8", delimiter: str = ",") -> Source:
-    """A Parquet file, a folder of Parquet files (hive partitions become columns), or a CSV.
+    """A Parquet file, a folder of Parquet files (hive partitions become texts), or a CSV (`.gz`).
 
     Raises
     ------
@@ -66,11 +67,14 @@ def open_file(path: Path, *, encoding: str = "utf-8", delimiter: str = ",") -> S
         if path.is_dir():
             return _open_parquet(path)
         with path.open("rb") as f:
-            empty = not f.read(1)
-        if empty:
+            start = f.read(2)
+        if not start:
             raise ContractError("the file is empty (0 bytes)", where=str(path), fix=_FIX_FILE)
-        if path.suffix.lower() in (".csv", ".tsv", ".txt"):
-            return _open_csv(path, encoding, "\t" if path.suffix == ".tsv" else delimiter)
+        ending = path.with_suffix("").suffix if path.suffix.lower() == ".gz" else path.suffix
+        if ending.lower() in (".csv", ".tsv", ".txt"):
+            if start in (BOM_UTF16_LE, BOM_UTF16_BE) and not encoding.lower().startswith("utf-16"):
+                raise UnicodeError("UTF-16")
+            return _open_csv(path, encoding, "\t" if ending.lower() == ".tsv" else delimiter)
         return _open_parquet(path)
 
 
@@ -79,38 +83,17 @@ def open_frame(frame: "pd.DataFrame | pa.Table", name: str = "frame") -> Source:
 
     Raises
     ------
+    UsageError : neither of them.
     ContractError : a column mixes types, or two columns share a name.
     """
+    if not isinstance(frame, pa.Table | pd.DataFrame):
+        fix = "a path, a mapping, a pandas DataFrame or a pyarrow Table"
+        raise UsageError(f"{type(frame).__name__} is no source", where=name, fix=fix)
     table = frame if isinstance(frame, pa.Table) else _arrow(frame, name)
     if len(set(table.column_names)) < len(table.column_names):
         twice = [c for c in table.column_names if table.column_names.count(c) > 1]
         raise ContractError(f"column '{twice[0]}' stands twice", where=name, fix="rename one")
     return Source(name, table, ((name, table.num_rows),))
-
-
-def open_postgres(uri: str, query: str, name: str) -> Source:
-    """The rows of a query; NUMERIC arrives as float, a type of PostgreSQL's own needs `::text`.
-
-    Raises
-    ------
-    ContractError : the driver is not installed, the server is not reachable, the query fails.
-    """
-    try:
-        import adbc_driver_postgresql.dbapi as postgres
-    except ImportError as e:
-        fix = "pip install 'clawback[postgres]'"
-        raise ContractError("the PostgreSQL driver is missing", where=name, fix=fix) from e
-    where = f"{name} ({_address(uri)})"
-    try:
-        with postgres.connect(uri) as connection, connection.cursor() as cursor:
-            cursor.execute(query)
-            table = cursor.fetch_arrow_table()
-    except postgres.Error as e:
-        said = " ".join(str(e).replace(uri, _address(uri)).split())
-        fix = "check that the server runs, the address, the rights and the query"
-        raise ContractError(f"PostgreSQL: {said}", where=where, fix=fix) from e
-    columns = [_plain(table.column(i)) for i in range(table.num_columns)]
-    return open_frame(pa.table(columns, table.column_names), name)
 
 
 @contextmanager
@@ -129,8 +112,15 @@ def _explained(error: Exception) -> tuple[str, str]:
         return "permission denied", "give this user the right to read it"
     if isinstance(error, FileNotFoundError):
         return "no such file", "check the path; a mapping's paths are relative to the mapping"
+    if isinstance(error, duckdb.ConversionException):
+        return (
+            f"a value does not fit: {said}",
+            "mend the value, or write the column in another type",
+        )
     if isinstance(error, UnicodeError) or "UTF8" in said or "UTF-8" in said:
-        fix = "give the file's `encoding` in the mapping (for example 'gbk'), or convert it"
+        fix = (
+            "give the `encoding` in the mapping (for example 'gbk', 'utf-16'), or convert the file"
+        )
         return "the text is not in the expected encoding", fix
     return f"unreadable: {said}", _FIX_FILE
 
@@ -139,19 +129,30 @@ _FIX_FILE = "write the file again; a copy may have been cut off"
 
 
 def _open_parquet(path: Path) -> Source:
-    data = ds.dataset(path, format="parquet", partitioning="hive")
-    fragments = list(data.get_fragments())
+    found = ds.dataset(path, format="parquet", partitioning="hive")
+    fragments = list(found.get_fragments())
+    names = {n: None for f in fragments for n in ds.get_partition_keys(f.partition_expression)}
+    texts = pa.schema([(n, pa.string()) for n in names])  # a number would lose its leading zeros
     if not fragments:
         raise ContractError("the folder holds no Parquet file", where=str(path), fix=_FIX_FILE)
-    schemas = [data.schema, *(f.physical_schema for f in fragments)]
-    schema = pa.unify_schemas(schemas, promote_options="permissive")
-    data = data.replace_schema(pa.schema([f for f in schema if not _INDEX.fullmatch(f.name)]))
+    schema = pa.schema([f for f in one_schema(fragments, texts) if not _INDEX.fullmatch(f.name)])
+    hive = ds.partitioning(texts, flavor="hive")
+    data = ds.dataset(path, format="parquet", partitioning=hive, schema=schema)
+    fragments = list(data.get_fragments())
     return Source(str(path), data, tuple((f.path, f.count_rows()) for f in fragments))
 
 
 def _open_csv(path: Path, encoding: str, delimiter: str) -> Source:
+    ragged: list[pa.csv.InvalidRow] = []
+
+    def refuse(row: pa.csv.InvalidRow) -> str:
+        ragged.append(row)
+        return "error"
+
     reads = pa.csv.ReadOptions(encoding=encoding)
-    parses = pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    parses = pa.csv.ParseOptions(
+        delimiter=delimiter, newlines_in_values=True, invalid_row_handler=refuse
+    )
     try:
         with pa.csv.open_csv(path, read_options=reads, parse_options=parses) as f:
             names = f.schema.names
@@ -164,7 +165,28 @@ def _open_csv(path: Path, encoding: str, delimiter: str) -> Source:
     except LookupError as e:
         fix = "for example 'utf-8' or 'gbk'"
         raise UsageError(f"unknown encoding '{encoding}'", where=str(path), fix=fix) from e
+    except pa.ArrowInvalid as e:
+        if not ragged:
+            raise
+        raise _ragged(path, reads, parses, ragged) from e
     return open_frame(table, str(path))
+
+
+def _ragged(
+    path: Path, reads: Any, parses: Any, ragged: "list[pa.csv.InvalidRow]"
+) -> ContractError:
+    """Which row has too many or too few values; its text may hold ids and is not shown."""
+    if ragged[0].number is None:  # only one thread counts
+        ragged.clear()
+        reads.use_threads = False
+        with suppress(pa.ArrowInvalid):
+            pa.csv.read_csv(path, reads, parses)
+    row = ragged[0]
+    what = (
+        f"row {row.number - 1} has {row.actual_columns} values, the header {row.expected_columns}"
+    )
+    fix = "quote a value that holds the delimiter, or give the right `delimiter` in the mapping"
+    return ContractError(what, where=str(path), fix=fix)
 
 
 def _arrow(frame: pd.DataFrame, name: str) -> pa.Table:
@@ -187,18 +209,3 @@ def _arrow_column(values: "pd.Series[Any]") -> pa.Array:
         naive = pa.array(values.dt.tz_convert(None), from_pandas=True)
         return naive.cast(pa.timestamp(naive.type.unit, tz="UTC"))
     return pa.array(values, from_pandas=True)
-
-
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """PostgreSQL's own types as Arrow's: NUMERIC as float, the others as their text."""
-    kind = column.type
-    if not isinstance(kind, pa.BaseExtensionType):
-        return column
-    stored = pa.chunked_array([c.storage for c in column.chunks], kind.storage_type)
-    return stored.cast(pa.float64()) if getattr(kind, "type_name", "") == "numeric" else stored
-
-
-def _address(uri: str) -> str:
-    """The address without its user and password."""
-    parts = urlsplit(uri)
-    return f"{parts.scheme}://{parts.hostname or ''}:{parts.port or 5432}{parts.path}"

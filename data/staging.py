@@ -8,9 +8,8 @@ source's own types and values.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
 
 import duckdb
 import numpy as np
@@ -18,19 +17,21 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from data.errors import ContractError, UsageError
+from data.interrupts import stoppable
 from data.mapping import EventSpec, MappingFile, SourceSpec
-from data.rules import literal, quoted
-from data.sources import Source, open_file, open_postgres, reading
-
-ROW = "source_row"  # a column every mapped source has: its row number, from 1, before any `where`
-_SQL = {"int": "BIGINT", "float": "DOUBLE", "bool": "BOOLEAN"}
+from data.postgres import open_postgres
+from data.sources import Source, open_file, reading
+from data.sql import literal, quoted
+from data.views import ROW, create_view, run_sql, try_sql, unread_rows
 
 
 @dataclass(frozen=True)
 class Batch:
     """Raw rows of one kind; `rows` are their positions in `source`, from 0.
 
-    `delay` is set where the source has one clock; `unread` says why no row of it can be read.
+    `delay` is set where the source has one clock; `declared` is the event's place in its mapping.
+    Where `unread` is set, no row can be read: its
+    (column, type, positions in `table`) say which value does not fit its declared type.
     """
 
     label: str
@@ -39,7 +40,8 @@ class Batch:
     rows: NDArray[np.int64]
     zone: str | None = None
     delay: timedelta | None = None
-    unread: str = ""
+    declared: str = ""
+    unread: tuple[tuple[str, str, NDArray[np.int64]], ...] = ()
 
 
 def whole(source: Source) -> Batch:
@@ -49,7 +51,8 @@ def whole(source: Source) -> Batch:
     return Batch(source.name, table, source, np.arange(table.num_rows))
 
 
-def connect() -> duckdb.DuckDBPyConnection:
+@contextmanager
+def connect() -> Iterator[duckdb.DuckDBPyConnection]:
     """A database in memory that reaches nothing but what is registered with it."""
     connection = duckdb.connect(
         ":memory:",
@@ -62,7 +65,8 @@ def connect() -> duckdb.DuckDBPyConnection:
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
-    return connection
+    with stoppable(connection), connection:
+        yield connection
 
 
 def run_mapping(mapping: MappingFile) -> Iterator[Batch]:
@@ -78,14 +82,19 @@ def run_mapping(mapping: MappingFile) -> Iterator[Batch]:
         for name, source in sources.items():
             spec = mapping.sources[name]
             where = f"{mapping.name} [source.{name}]"
-            yield from _stage(connection, source, spec, where)
+            create_view(connection, source, spec, where)
+            if spec.types:
+                lost, rows, unread = unread_rows(connection, source, spec, where)
+                if len(rows):
+                    yield Batch(spec.name, lost, source, rows, unread=unread)
         for number, event in enumerate(mapping.events, start=1):
             spec, source = mapping.sources[event.source], sources[event.source]
             where = f"{mapping.name} [[event]] {number} ({event.source})"
-            table = _select(connection, event, where)
+            table = _select(connection, event, number, where)
             rows = table.column(ROW).to_numpy() - 1
             label = f"{event.source}/{event.type or number}"
-            yield Batch(label, table.drop_columns([ROW]), source, rows, spec.zone, event.delay)
+            batch = Batch(label, table.drop_columns([ROW]), source, rows, spec.zone, event.delay)
+            yield replace(batch, declared=where)
 
 
 def _open(spec: SourceSpec, mapping: str) -> Source:
@@ -101,89 +110,27 @@ def _open(spec: SourceSpec, mapping: str) -> Source:
     return open_postgres(uri, spec.query, spec.name)
 
 
-def _stage(
-    connection: duckdb.DuckDBPyConnection, source: Source, spec: SourceSpec, where: str
-) -> Iterator[Batch]:
-    """Make the view `spec.name`: numbered, typed, filtered, widened. Yields rows it cannot read."""
-    _check_names(source, spec, where)
-    raw, numbered, typed = (f"{spec.name} {step}" for step in ("raw", "numbered", "typed"))
-    connection.register(raw, source.table)
-    lost = " OR ".join(
-        f"{quoted(c)} IS NOT NULL AND TRY_CAST({quoted(c)} AS {_SQL[t]}) IS NULL"
-        for c, t in spec.types.items()
-    )
-    cast = ", ".join(
-        f"TRY_CAST({quoted(c)} AS {_SQL[t]}) AS {quoted(c)}" for c, t in spec.types.items()
-    )
-    _view(
-        connection, numbered, f"SELECT *, row_number() OVER () AS {ROW} FROM {quoted(raw)}", where
-    )
-    body = f"SELECT * {f'REPLACE ({cast})' if cast else ''} FROM {quoted(numbered)}"
-    _view(connection, typed, f"{body} WHERE NOT coalesce({lost or 'false'}, false)", where)
-    if lost:
-        table = _run(connection, f"SELECT * FROM {quoted(numbered)} WHERE {lost}", where)
-        rows = table.column(ROW).to_numpy() - 1
-        unread = f"has a value that does not fit its declared type ({', '.join(spec.types)})"
-        if len(rows):
-            yield Batch(spec.name, table.drop_columns([ROW]), source, rows, unread=unread)
-    _try(connection, spec.where, quoted(typed), f"{where} where")
-    kept = f"(SELECT * FROM {quoted(typed)} WHERE {spec.where}\n)"
-    derived = "".join(f", ({sql}\n) AS {quoted(name)}" for name, sql in spec.derive.items())
-    for name, sql in spec.derive.items():
-        _try(connection, sql, kept, f"{where} derive '{name}'")
-    _view(connection, spec.name, f"SELECT *{derived} FROM {kept}", where)
-
-
-def _select(connection: duckdb.DuckDBPyConnection, event: EventSpec, where: str) -> pa.Table:
+def _select(
+    connection: duckdb.DuckDBPyConnection, event: EventSpec, number: int, where: str
+) -> pa.Table:
     base = quoted(event.source)
     fields = dict(event.fields)
     if event.type:
         fields["event_type"] = literal(event.type)
-    ids = literal(f"{event.source}/{event.type or 'event'}/")
+    ids = literal(f"{event.source}/{event.type or 'event'}/{number}/")
     fields.setdefault("event_id", f"{ids} || {ROW}")
     for name, sql in fields.items():
-        _try(connection, sql, base, f"{where} field '{name}'")
-    _try(connection, event.where, base, f"{where} where")
+        try_sql(connection, sql, base, f"{where} field '{name}'")
+    try_sql(connection, event.where, base, f"{where} where")
     inner = ", ".join(f"({sql}\n) AS {quoted('field ' + name)}" for name, sql in fields.items())
     outer = ", ".join(f"{quoted('field ' + name)} AS {quoted(name)}" for name in fields)
     everything = f"SELECT {ROW}, ({event.where}\n) AS {quoted('field taken')}, {inner} FROM {base}"
     sql = f"SELECT {outer}, {ROW} FROM ({everything}) WHERE {quoted('field taken')}"
-    return _run(connection, sql, where)
-
-
-def _check_names(source: Source, spec: SourceSpec, where: str) -> None:
-    names = source.schema.names
-    for name in (*spec.derive, ROW):
-        if name in names:
-            fix = "choose another name, or drop the column with `query`"
-            raise UsageError(f"the source has a column '{name}' already", where=where, fix=fix)
-    for name in spec.types:
-        if name not in names:
-            fix = f"columns: {', '.join(names)}"
-            raise ContractError(f"no column '{name}' to type", where=where, fix=fix)
-
-
-def _try(connection: duckdb.DuckDBPyConnection, sql: str, base: str, where: str) -> None:
-    """Bind one expression alone, so that an error names it."""
-    _run(connection, f"SELECT ({sql}\n) FROM {base} LIMIT 0", where)
-
-
-def _view(connection: duckdb.DuckDBPyConnection, name: str, sql: str, where: str) -> None:
-    with _explaining(where):
-        connection.execute(f"CREATE VIEW {quoted(name)} AS {sql}")
-
-
-def _run(connection: duckdb.DuckDBPyConnection, sql: str, where: str) -> Any:
-    with _explaining(where):
-        return connection.sql(sql).to_arrow_table()
-
-
-@contextmanager
-def _explaining(where: str) -> Iterator[None]:
-    """An SQL error of the mapping, said as ours; DuckDB names the nearest column itself."""
     try:
-        yield
-    except duckdb.Error as e:
-        said = " ".join(str(e).split("\n\n")[0].split())
-        fix = "mend the expression; it sees the source's own columns"
-        raise ContractError(said, where=where, fix=fix) from e
+        return run_sql(connection, sql, where)
+    except ContractError:  # a value that does not fit an expression: say whose
+        for name, sql in fields.items():
+            run_sql(connection, f"SELECT ({sql}\n) FROM {base}", f"{where} field '{name}'")
+        taken = f"SELECT 1 FROM {base} WHERE ({event.where}\n)"
+        run_sql(connection, taken, f"{where} where")
+        raise

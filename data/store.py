@@ -15,7 +15,7 @@ import pyarrow as pa
 from data.contract import Contract, load_contract
 from data.encode import ledger_columns, ledger_order
 from data.errors import ContractError, nearest
-from data.folder import Manifest, is_ledger_folder, publish, read_manifest
+from data.folder import Manifest, is_ledger_folder, read_manifest
 from data.ledger import Column, Ledger
 from data.part import (
     count_nulls,
@@ -24,6 +24,7 @@ from data.part import (
     write_part,
     write_table,
 )
+from data.publish import publish
 from data.report import Report
 from data.sources import open_file, open_frame, reading
 from data.staging import whole

@@ -18,7 +18,9 @@ from data.duplicates import find_duplicates
 from data.errors import ContractError
 from data.quarantine import Broken, list_faults, list_reasons
 from data.report import Report
-from data.rules import Rule, TypedColumn, compile_column, family, order_rule, quoted, typed
+from data.rules import TypedColumn, compile_column, family, order_rule
+from data.sources import reading
+from data.sql import Rule, quoted, typed
 from data.staging import Batch, connect
 
 _CONFLICT = Rule("event_id", "conflict", "is shared by rows that differ", "")
@@ -67,16 +69,20 @@ def _check_rows(
 ) -> list[Broken]:
     at = np.arange(batch.table.num_rows)
     if batch.unread:
-        return [Broken(Rule("source", "unparseable", batch.unread, ""), batch, at)]
+        text = "does not fit its declared type {}"
+        return [
+            Broken(Rule(c, "untyped", text.format(t), ""), batch, r) for c, t, r in batch.unread
+        ]
     columns = _compile(batch, contract)
     rules = [r for c in columns for r in c.rules] + [order_rule()]
     typing = ", ".join(f"{quoted(c.name) if c.same else c.sql} AS {typed(c.name)}" for c in columns)
     each = ", ".join(f"coalesce({r.sql}, false) AS r{i}" for i, r in enumerate(rules))
     anything = " OR ".join(f"({r.sql})" for r in rules)
     connection.register("raw", batch.table.append_column("at$", pa.array(at)))
-    found = connection.sql(
-        f"SELECT at$, {each} FROM (SELECT *, {typing} FROM raw) WHERE {anything} ORDER BY at$"
-    ).to_arrow_table()
+    with reading(batch.declared or batch.label):
+        found = connection.sql(
+            f"SELECT at$, {each} FROM (SELECT *, {typing} FROM raw) WHERE {anything} ORDER BY at$"
+        ).to_arrow_table()
     connection.unregister("raw")
     at = found.column("at$").to_numpy()
     flags = (found.column(f"r{i}").to_numpy() for i in range(len(rules)))
@@ -85,12 +91,12 @@ def _check_rows(
 
 def _compile(batch: Batch, contract: Contract) -> list[TypedColumn]:
     """The batch's columns, in the contract's order."""
-    delay = batch.delay
+    delay, place = batch.delay, batch.declared or batch.label
     names = batch.table.column_names + (["known_ts"] if delay is not None else [])
-    contract.require(names, where=batch.label)
+    contract.require(names, where=place)
     kinds = {f.name: f.type for f in batch.table.schema}
     columns = {
-        name: compile_column(spec, kinds[name], contract, zone=batch.zone, where=batch.label)
+        name: compile_column(spec, kinds[name], contract, zone=batch.zone, where=place)
         for name, spec in contract.columns.items()
         if name in kinds
     }

@@ -10,11 +10,14 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from data.check import check
+from data.contract import load_contract
 from data.errors import ContractError, QuarantineLimitError, UsageError, UserError
 from data.ingest import build_ledger, write_ledger_table
+from data.sources import open_file, open_frame
 from data.store import read_ledger
 
 
@@ -60,6 +63,27 @@ def test_a_wrong_type(frame: pd.DataFrame, column: str, value: Any, said: str) -
     refused(frame.assign(**{column: value}), said)
 
 
+@pytest.mark.parametrize(
+    ("column", "values", "said"),
+    [
+        ("amount_cents", pa.array([1, 2, 3, 4, 5]).cast(pa.decimal256(40, 0)), "is decimal256"),
+        ("act_prob", pa.array([0, 1, 0, 1, 0], pa.float16()), "'act_prob' is halffloat, not float"),
+        ("event_ts", pa.array([2**62] * 5, pa.timestamp("ms", tz="UTC")), "a value does not fit"),
+        ("event_ts", pa.array([2**50] * 5, pa.timestamp("s", tz="UTC")), "a value does not fit"),
+    ],
+)
+def test_a_type_or_a_time_that_the_engine_cannot_hold(
+    frame: pd.DataFrame, column: str, values: Any, said: str
+) -> None:
+    table = open_frame(frame.drop(columns=column, errors="ignore")).table
+    refused(table.append_column(column, values), said)
+
+
+@pytest.mark.parametrize("source", [None, [1], pd.Series([1]), 7])
+def test_what_is_no_table_at_all(source: Any) -> None:
+    refused(source, "is no source", UsageError)
+
+
 def test_unparseable_naive_and_out_of_range_times(frame: pd.DataFrame) -> None:
     naive = frame["event_ts"].dt.tz_localize(None)
     refused(frame.assign(event_ts=naive), "the times of column 'event_ts' are naive")
@@ -95,6 +119,9 @@ def test_a_row_known_before_it_happened(frame: pd.DataFrame) -> None:
         (2**53, ["amount_cents.high"]),
         ("12.50", ["amount_cents.fractional"]),
         ("99999999999999999999", ["amount_cents.overflow"]),
+        ("4503599627370496.5", ["amount_cents.fractional"]),
+        ("1.0000000000000001", ["amount_cents.fractional"]),
+        ("1_0", ["amount_cents.unparseable", "amount_cents.required"]),
         ("1,000", ["amount_cents.unparseable", "amount_cents.required"]),
     ],
 )
@@ -127,6 +154,24 @@ def test_a_nan_user(frame: pd.DataFrame, users: Any) -> None:
     assert report.kept == 4
 
 
+@pytest.mark.parametrize(
+    ("dtype", "user"), [("float64", 2**53 + 1), ("float64", -(2**53)), ("float32", 2**24 + 1)]
+)
+def test_an_id_that_a_float_cannot_hold(frame: pd.DataFrame, dtype: Any, user: int) -> None:
+    ids = pd.Series([user, None, 3, 4, 5]).astype(dtype)
+    report = check(frame.assign(user_id=ids))
+    places = {(f.rule, f.row) for f in report.faults}
+    assert places == {("user_id.missing", 2), ("user_id.inexact", 1)}
+
+
+@pytest.mark.parametrize("user", ["007", "+7", "1_0", "7.0", " 7", "7e0", "-0", "x"])
+def test_an_integer_id_in_a_text_is_plain(frame: pd.DataFrame, user: str) -> None:
+    contract = load_contract().adding(key_types={"user_id": "int"})
+    ids: Any = [user, "7", "-7", "0", "10"]
+    report = check(frame.assign(user_id=ids), contract=contract)
+    assert [(f.rule, f.rows, f.row) for f in report.faults] == [("user_id.unparseable", 1, 1)]
+
+
 def test_mixed_integer_and_text_ids(frame: pd.DataFrame) -> None:
     mixed = pd.Series([1, "u2", 3, "u4", 5], dtype=object)
     message = refused(frame.assign(user_id=mixed), "'user_id' cannot be one type")
@@ -149,7 +194,38 @@ def test_an_empty_or_truncated_parquet(frame: pd.DataFrame, tmp_path: Path) -> N
 def test_partitions_of_different_types(frame: pd.DataFrame, tmp_path: Path) -> None:
     frame.to_parquet(tmp_path / "a.parquet")
     frame.assign(user_id=7).to_parquet(tmp_path / "b.parquet")
-    refused(tmp_path, "unreadable: Unable to merge: Field user_id")
+    frame.to_parquet(tmp_path / "c.parquet")
+    message = refused(tmp_path, "column 'user_id' is int64 here and string elsewhere in the folder")
+    assert message.startswith(str(tmp_path / "b.parquet"))
+
+
+@pytest.mark.parametrize("odd", ["a", "z"])
+def test_files_may_store_one_column_in_several_ways(
+    frame: pd.DataFrame, tmp_path: Path, odd: str
+) -> None:
+    table = open_frame(frame.iloc[:3]).table
+    pq.write_table(table, tmp_path / f"{odd}.parquet")
+    others = table.schema
+    for name, kind in (("cause", pa.large_string()), ("amount_cents", pa.float64())):
+        others = others.set(others.get_field_index(name), pa.field(name, kind))
+    coded = pa.dictionary(pa.int32(), pa.string())
+    others = others.set(others.get_field_index("user_id"), pa.field("user_id", coded))
+    pq.write_table(open_frame(frame.iloc[3:]).table.cast(others), tmp_path / "m.parquet")
+    assert check(tmp_path).ok
+    assert len(read_ledger(tmp_path)) == 5
+
+
+def test_a_partition_keeps_its_zeros_and_is_no_column_of_the_file(
+    frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    for user, rows in (("007", frame.iloc[:2]), ("12", frame.iloc[2:])):
+        (tmp_path / f"user_id={user}").mkdir()
+        rows.drop(columns="user_id").to_parquet(tmp_path / f"user_id={user}" / "p.parquet")
+    users = read_ledger(tmp_path)["user_id"].dictionary
+    assert users is not None
+    assert users.tolist() == ["007", "12"]
+    frame.to_parquet(tmp_path / "user_id=12" / "p.parquet")
+    refused(tmp_path, "user_id=12/p.parquet: column 'user_id' stands in the file and in its folder")
 
 
 def test_a_folder_of_parquet_files_is_one_ledger(frame: pd.DataFrame, tmp_path: Path) -> None:
@@ -199,7 +275,26 @@ def test_a_mapping_reads_gbk(frame: pd.DataFrame, tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["a,b\n1,2,3\n", "event_id\n\x00\n", "\n\n"])
 def test_a_damaged_csv(tmp_path: Path, text: str) -> None:
     (tmp_path / "e.csv").write_text(text)
-    refused(tmp_path / "e.csv", "unreadable|is missing|empty")
+    refused(tmp_path / "e.csv", "unreadable|is missing|empty|the header 2")
+
+
+@pytest.mark.parametrize("rows", [3, 200_000])
+def test_a_row_of_too_many_values_is_named_by_its_number(tmp_path: Path, rows: int) -> None:
+    text = "event_id,user_id\n" + "e,u\n" * (rows - 1) + "secret,u,9\ne,u\n"
+    (tmp_path / "e.csv").write_text(text)
+    message = refused(tmp_path / "e.csv", f"row {rows} has 3 values, the header 2")
+    assert "secret" not in message
+    assert "delimiter" in message
+
+
+@pytest.mark.parametrize(("name", "encoding"), [("e.csv.gz", "utf-8"), ("e.csv", "utf-16")])
+def test_a_packed_csv_is_read_and_utf_16_needs_its_name(
+    frame: pd.DataFrame, tmp_path: Path, name: str, encoding: str
+) -> None:
+    frame.to_csv(tmp_path / name, index=False, encoding=encoding)
+    assert len(open_file(tmp_path / name, encoding=encoding)) == 5
+    if encoding != "utf-8":
+        refused(tmp_path / name, "not in the expected encoding")
 
 
 def test_no_such_file(tmp_path: Path) -> None:
@@ -276,19 +371,20 @@ def open_tmp() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.parametrize("kind", ["file", "folder", "ledger"])
+@pytest.mark.parametrize("kind", ["file", "folder", "ledger", "part-1.parquet", "dict"])
 def test_a_source_without_permission(frame: pd.DataFrame, open_tmp: Path, kind: str) -> None:
     good, closed = open_tmp / "events.parquet", open_tmp / "closed.parquet"
     frame.to_parquet(good)
-    if kind == "ledger":
+    if kind not in ("file", "folder"):
         write_ledger_table(frame, closed)
     elif kind == "folder":
         closed.mkdir()
     else:
         frame.to_parquet(closed)
-    closed.chmod(0)
+    shut = closed / kind if "part" in kind or "dict" in kind else closed
+    shut.chmod(0)
     said = refused_elsewhere("as a stranger", good, closed)
-    closed.chmod(0o755)
+    shut.chmod(0o755)
     assert said.startswith(f"error: {closed}")
     assert "permission denied" in said
     assert "fix: give this user the right to read it" in said
@@ -298,6 +394,12 @@ def test_a_target_without_permission(frame: pd.DataFrame, open_tmp: Path) -> Non
     good, target = open_tmp / "events.parquet", open_tmp / "locked" / "ledger"
     frame.to_parquet(good)
     target.parent.mkdir(mode=0o755)
+    hidden = target.parent / "hidden" / "ledger"
+    hidden.parent.mkdir(mode=0o700)
+    for place in (hidden, target.with_name("x" * 300)):
+        said = refused_elsewhere("as a stranger", good, good, place)
+        assert f"error: {place}: cannot write the ledger" in said
+    hidden.parent.rmdir()
     said = refused_elsewhere("as a stranger", good, good, target)
     assert f"error: {target}: cannot write the ledger: [Errno 13] Permission denied" in said
     assert "fix: choose a folder this user may write to" in said

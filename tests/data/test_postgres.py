@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from data.check import check
-from data.errors import ContractError, UsageError
+from data.errors import ContractError, UsageError, UserError
 from data.ingest import build_ledger
 from data.store import read_ledger
 
@@ -151,6 +151,31 @@ def test_a_server_that_is_not_reachable(mapping: Path, monkeypatch: pytest.Monke
         check(mapping)
     assert "Connection refused" in str(error.value)
     assert "fix: check that the server runs" in str(error.value)
+    assert "s3cret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "host=127.0.0.1 port=1 password=s3cret",
+        "host=127.0.0.1 port=1 password=a s3cret",
+        "host=127.0.0.1 port=x password='s3cret'",
+        "postgresql://127.0.0.1:1/x?password=s3cret",
+        "postgresql://u:s3cret@127.0.0.1:99999999/x",
+        "postgresql://u:s3cret@[::1/x",
+        "postgresql://u:a@s3cret@127.0.0.1:1/x",
+        "postgresql://u:/s3cret@127.0.0.1:1/x",
+        "postgresql://u:?s3cret@127.0.0.1:1/x",
+        "postgresql://u:#s3cret@127.0.0.1:1/x",
+        "s3cret",
+    ],
+)
+def test_no_address_shows_its_password(
+    mapping: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("SHOP_DB", address)
+    with pytest.raises(UserError, match="orders") as error:
+        check(mapping)
     assert "s3cret" not in str(error.value)
 
 

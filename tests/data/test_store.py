@@ -1,6 +1,9 @@
 """A ledger folder gives back what went in, only what is asked for, and appears whole."""
 
+import fcntl
 import hashlib
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data.check import check
-from data.errors import ContractError, StorageError
+from data.errors import ContractError, StorageError, UserError
 from data.folder import read_manifest
 from data.ingest import build_ledger, write_ledger_table
 from data.ledger import Ledger, ledger_of
@@ -153,6 +156,35 @@ def test_a_damaged_manifest_is_a_clear_error(
         read_ledger(tmp_path / "ledger")
 
 
+@pytest.mark.parametrize(
+    ("said", "instead"),
+    [
+        ('"rows": 5', '"rows": 4'),
+        ('"currency": "CNY"', '"currency": "USD"'),
+        ('"watermark": ', '"watermark": 1'),
+        ('"type": "int"', '"type": "key"'),
+        ('"files": {', '"files": {}, "file": {'),
+    ],
+)
+def test_an_edited_manifest_is_refused(
+    frame: pd.DataFrame, tmp_path: Path, said: str, instead: str
+) -> None:
+    write_ledger_table(frame, tmp_path / "l")
+    path = tmp_path / "l" / "manifest.json"
+    assert said in path.read_text()
+    path.write_text(path.read_text().replace(said, instead))
+    for look in (check, read_ledger):
+        with pytest.raises(ContractError, match=r"was changed after|no usable manifest"):
+            look(tmp_path / "l")
+
+
+def test_a_ledger_without_its_manifest_says_so(frame: pd.DataFrame, tmp_path: Path) -> None:
+    write_ledger_table(frame, tmp_path / "l")
+    (tmp_path / "l" / "manifest.json").unlink()
+    with pytest.raises(ContractError, match=r"no manifest\s+fix: build the ledger again"):
+        check(tmp_path / "l")
+
+
 def test_a_folder_that_is_no_ledger_is_never_replaced(frame: pd.DataFrame, tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.txt").write_text("ten years of work")
@@ -163,12 +195,60 @@ def test_a_folder_that_is_no_ledger_is_never_replaced(frame: pd.DataFrame, tmp_p
         write_ledger_table(frame, tmp_path / "file")
 
 
+@pytest.mark.parametrize("beside", ["nothing", "a manifest of theirs", "a ledger"])
+@pytest.mark.parametrize("name", ["part-00000-1.snappy.parquet", "dict/words.txt", "deep/er/x"])
+def test_nothing_of_somebody_else_is_replaced(
+    frame: pd.DataFrame, tmp_path: Path, name: str, beside: str
+) -> None:
+    theirs = tmp_path / "l" / name
+    if beside == "a ledger":
+        write_ledger_table(frame, tmp_path / "l")
+    theirs.parent.mkdir(parents=True, exist_ok=True)
+    theirs.write_text("theirs")
+    if beside == "a manifest of theirs":
+        (tmp_path / "l" / "manifest.json").write_text(json.dumps({"files": {name: {}}}))
+    with pytest.raises(StorageError, match="which is no ledger's"):
+        write_ledger_table(frame, tmp_path / "l")
+    assert theirs.read_text() == "theirs"
+
+
+def test_a_ledger_never_replaces_its_own_source(frame: pd.DataFrame, tmp_path: Path) -> None:
+    write_ledger_table(frame, tmp_path / "l")
+    before = _bytes(tmp_path / "l")
+    for source in (tmp_path / "l", tmp_path / "l" / "part-1.parquet"):
+        with pytest.raises(UserError):
+            build_ledger(source, tmp_path / "l")
+    assert _bytes(tmp_path / "l") == before
+
+
+def test_a_link_to_a_ledger_is_followed(frame: pd.DataFrame, tmp_path: Path) -> None:
+    write_ledger_table(frame, tmp_path / "l")
+    (tmp_path / "link").symlink_to("l")
+    write_ledger_table(frame.iloc[:2], tmp_path / "link")
+    assert len(read_ledger(tmp_path / "l")) == 2
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["l", "link"]
+    assert (tmp_path / "link").is_symlink()
+
+
 def test_a_ledger_is_replaced_as_a_whole(frame: pd.DataFrame, tmp_path: Path) -> None:
     build_ledger(frame.assign(amount_cents=[-1, 0, 1, 1, 1]), tmp_path / "l", max_quarantine=1)
     assert (tmp_path / "l" / "quarantine").exists()
     write_ledger_table(frame, tmp_path / "l")
     assert not (tmp_path / "l" / "quarantine").exists()
     assert [p.name for p in tmp_path.iterdir()] == ["l"]
+
+
+def test_what_a_killed_writer_left_is_removed_and_a_living_ones_is_not(
+    frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    for name in (".l.7.tmp", ".l.8.tmp", ".other.7.tmp"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "part-1.parquet").touch()
+    handle = os.open(tmp_path / ".l.8.tmp", os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    write_ledger_table(frame, tmp_path / "l")
+    os.close(handle)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".l.8.tmp", ".other.7.tmp", "l"]
 
 
 def test_without_an_atomic_exchange_two_renames_do(

@@ -14,6 +14,7 @@ from data.contract import load_contract
 from data.errors import ContractError
 from data.ingest import build_ledger
 from data.sources import open_frame
+from data.store import read_ledger
 
 TYPES = ["order_paid", "advance_paid", "refund_requested", "refnd_requested"]
 FIRST, END = pd.Timestamp("1970-01-01", tz="UTC"), pd.Timestamp("2262-04-11", tz="UTC")
@@ -160,6 +161,18 @@ def test_agreeing_duplicates_are_dropped_and_differing_ones_set_aside(frame: pd.
     report = check(pd.concat([frame, frame.iloc[[0, 0]], other], ignore_index=True))
     assert (report.dropped, report.quarantined, report.kept) == (2, 2, 4)
     assert report.reasons["row"].tolist() == [2, 8]
+
+
+def test_booleans_that_became_floats_keep_their_gaps(frame: pd.DataFrame) -> None:
+    ledger = read_ledger(frame.assign(proven=[math.nan, 0.0, 1.0, math.nan, 1.0]))
+    proven = ledger["proven"]
+    assert proven.values.tolist() == [-1, 0, 1, -1, 1]
+    assert check(frame.assign(proven=[0.5, 0.0, 1.0, math.nan, 1.0])).quarantined == 1
+
+
+def test_the_last_day_is_named(frame: pd.DataFrame) -> None:
+    far = pd.Series([pd.Timestamp("2262-04-11", tz="UTC")] * 5).dt.as_unit("us")
+    assert "1970-01-01 to 2262-04-10" in check(frame.assign(known_ts=far)).text()
 
 
 def test_a_sum_that_leaves_64_bits_is_refused(frame: pd.DataFrame) -> None:

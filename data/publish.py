@@ -1,0 +1,103 @@
+"""How a whole ledger folder appears at once or not at all, and never over somebody else's files.
+
+A folder is written beside its place under a hidden name, flushed, and swapped in; a reader that
+compares the manifest before and after never mixes two ledgers.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
+from glob import escape
+from pathlib import Path
+
+from data.durable import put, sync
+from data.errors import StorageError
+from data.folder import MANIFEST, Manifest, fingerprint, listed_files, sealed, sha256
+
+
+def publish(folder: Path, fill: Callable[[Path], Manifest]) -> Manifest:
+    """Write a ledger folder: all of it, or nothing and the old one stays.
+
+    Parameters
+    ----------
+    folder : new, empty, or a ledger with no file that its manifest does not list; links are
+        followed.
+    fill : writes the files into the folder it is given and returns the manifest without `files`.
+
+    Raises
+    ------
+    StorageError : the place is taken by something else, is not writable, or the disk is full.
+    """
+    folder = Path(os.path.realpath(folder))
+    temp = folder.parent / f".{folder.name}.{os.getpid()}.tmp"
+    try:
+        _refuse_foreign(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _remove_stale(folder)
+        temp.mkdir()
+        try:
+            with _held(temp):
+                manifest = _seal(temp, fill(temp))
+                put(temp, folder)
+        finally:
+            shutil.rmtree(temp, ignore_errors=True)
+        sync(folder.parent)
+    except OSError as e:
+        full = e.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+        what = "no space left to write the ledger" if full else f"cannot write the ledger: {e}"
+        fix = "free some space" if full else "choose a folder this user may write to"
+        raise StorageError(f"{what}; nothing was changed", where=str(folder), fix=fix) from e
+    return manifest
+
+
+@contextmanager
+def _held(temp: Path) -> Iterator[None]:
+    """Lock a folder for as long as this process lives; a process id says little in containers."""
+    handle = os.open(temp, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _remove_stale(folder: Path) -> None:
+    """Remove what killed processes left: nobody holds it."""
+    for stale in folder.parent.glob(f".{escape(folder.name)}.[0-9]*.tmp"):
+        with suppress(OSError), _held(stale):
+            shutil.rmtree(stale, ignore_errors=True)
+
+
+def _seal(temp: Path, manifest: Manifest) -> Manifest:
+    """Flush every file, hash it, and write the manifest last."""
+    paths = sorted(p for p in temp.rglob("*") if p.is_file())
+    files = {}
+    for path in paths:
+        sync(path)
+        size = path.stat().st_size
+        files[path.relative_to(temp).as_posix()] = {"sha256": sha256(path), "bytes": size}
+    total = fingerprint(files, manifest.currency)
+    whole = sealed(replace(manifest, files=files, fingerprint=total))
+    text = json.dumps(asdict(whole), indent=1, ensure_ascii=False)
+    (temp / MANIFEST).write_text(text + "\n", "utf-8")
+    for path in (temp / MANIFEST, temp / "dict", temp):
+        sync(path)
+    return whole
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Never replace a folder that holds a file no ledger of ours lists."""
+    if not folder.exists():
+        return
+    fix = "choose a new or empty folder, or move what is there"
+    if not folder.is_dir():
+        raise StorageError("is a file", where=str(folder), fix=fix)
+    ours = listed_files(folder)
+    for path in sorted(p for p in folder.rglob("*") if p.is_symlink() or not p.is_dir()):
+        if (name := path.relative_to(folder).as_posix()) not in ours:
+            raise StorageError(f"holds {name}, which is no ledger's", where=str(folder), fix=fix)
