@@ -17,12 +17,12 @@ SEEDS = (1, 2, 3, 4, 5)
 
 
 def main() -> int:
-    """Run both studies; about a quarter of an hour on two cores."""
+    """Run both studies; about half an hour on two cores."""
     auc = gaps(size=100_000, seeds=SEEDS, times=20, worlds=4, rounds=120)
     print("AUC of y_abuse on later requests, averaged over the luck of the labels")
     print(auc.round(4).to_string(index=False))
     with tempfile.TemporaryDirectory() as folder:
-        money = pd.concat(money_study(Path(folder), 2_000_000, seed) for seed in SEEDS)
+        money = pd.concat(money_study(Path(folder), 4_000_000, seed) for seed in SEEDS)
     print("\nexpected / true loss under the file's own actions")
     print(money.round(3).to_string(index=False))
     figures = {"auc_ours": auc["ours"].mean(), "auc_ceiling": auc["ceiling"].mean()}
