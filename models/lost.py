@@ -39,8 +39,8 @@ def fit_lost(lost: Floats, abuse: Mask, p_abuse: Floats) -> LostShare:
     ----------
     lost : shape (n,), unrecovered share of the money paid, in [0, 1].
     abuse : whether it was the buyer's fault.
-    p_abuse : predicted by a model that has not seen the case: one that has would be surer of it,
-        and the line too flat. Read where `abuse`.
+    p_abuse : predicted by a model that has not seen the case, as it will not have seen the next.
+        Read where `abuse`.
 
     Where there is no claw-back of a kind the mean of all counts; without any, everything is lost.
     """
