@@ -55,6 +55,20 @@ def test_held_out_probabilities_know_nothing_of_their_row(draw: Draw) -> None:
     assert np.isnan(_model(calibration="none").fit(X, y).held_out_proba_).all()
 
 
+@pytest.mark.parametrize("folds", [1, 4])
+def test_held_out_probabilities_lie_at_their_own_rows(draw: Draw, folds: int) -> None:
+    X, y, p = draw(6_000, 1)
+    rng = np.random.default_rng(0)
+    times = pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta(rng.permutation(6_000), unit="h")
+    weight = rng.choice([0.0, 1.0, 2.0], 6_000)
+    model = _model(refit=True, calibration_folds=folds).fit(X, y, sample_weight=weight, times=times)
+    held_out = model.held_out_proba_
+    known = np.isfinite(held_out)
+    assert not known[weight == 0].any()
+    assert known.mean() == pytest.approx(2 / 3 if folds > 1 else 2 / 15, abs=0.05)
+    assert np.corrcoef(np.log(held_out[known]), np.log(p[known]))[0, 1] > 0.8
+
+
 def test_class_weights_break_the_probabilities_and_are_refused(draw: Draw) -> None:
     X, y, _ = draw(20_000, 1)
     fresh, y_fresh, _ = draw(20_000, 2)

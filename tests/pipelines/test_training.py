@@ -9,7 +9,7 @@ from data.errors import ContractError, ModelError
 from data.ledger import Ledger
 from features.task import dump_task, load_task
 from pipelines.bundle import Bundle, read_bundle, write_bundle
-from pipelines.modelling import lessons
+from pipelines.modelling import REQUEST_HEADS, lessons, request_risks, unseen_risks
 from pipelines.plan import AT_REQUEST, has_money, heads
 from pipelines.training import Trial, stage_decisions, try_recipe
 
@@ -43,6 +43,19 @@ def test_rows_speak_for_the_requests_that_were_not_paid(trial: Trial) -> None:
     assert weight.max() <= 10
     common = logged > 0.1
     assert np.allclose(weight[common], 1 / logged[common])
+
+
+def test_unseen_risks_replace_the_rows_that_taught(trial: Trial, ledger: Ledger) -> None:
+    stages = stage_decisions(trial.task, ledger, trial.start, trial.recipe.as_of)
+    early = lessons(trial.task, ledger, stages, trial.judged_from)["request"]
+    seen = request_risks(trial.models.risk, early.decisions.X)
+    unseen = unseen_risks(trial.task, early, trial.models.risk)
+    for name, head in REQUEST_HEADS.items():
+        taught = early.usable(trial.task, head.target)
+        held_out = trial.models.risk[head.name].held_out_proba_
+        assert 0 < taught.sum() < len(taught)
+        assert np.array_equal(unseen[name][taught], held_out)
+        assert np.array_equal(unseen[name][~taught], seen[name][~taught])
 
 
 def test_figures_of_every_head_money_and_exploration(trial: Trial) -> None:
