@@ -60,6 +60,17 @@ def features(
     )
     with ThreadPoolExecutor(max_workers=threads) as pool:
         list(pool.map(fill, plan.entities))
+    return finished(plan, cases, matrix)
+
+
+def finished(plan: Plan, cases: pd.DataFrame, matrix: Floats) -> pd.DataFrame:
+    """The columns of a plan whose windows are filled.
+
+    Parameters
+    ----------
+    matrix : shape (plan.height, n); rows of composites and requests are filled here. The result
+        keeps its memory.
+    """
     texts = _compose(plan, cases, matrix)
     names = [d.name for d in plan.definitions]
     X = pd.DataFrame(matrix[: len(names)].T, index=cases.index, columns=names, copy=False)
