@@ -28,13 +28,13 @@ _TIME = pa.timestamp("us", tz="UTC")
 
 def read_columns(folder: Path, manifest: Manifest, names: tuple[str, ...]) -> dict[str, Column]:
     """Row groups into columns allocated once, two at a time."""
-    coded = [n for n in names if _kind(manifest, n) == "code"]
+    coded = [n for n in names if kind_of(manifest, n) == "code"]
     check_sizes(folder, manifest, (*manifest.parts, *(f"dict/{n}.parquet" for n in coded)))
-    arrays = {n: np.empty(manifest.rows, _EMPTY[_kind(manifest, n)]) for n in names}
+    arrays = {n: np.empty(manifest.rows, _EMPTY[kind_of(manifest, n)]) for n in names}
     valid = {
         n: np.ones(manifest.rows, bool)
         for n in names
-        if _kind(manifest, n) == "int" and manifest.columns[n]["nulls"]
+        if kind_of(manifest, n) == "int" and manifest.columns[n]["nulls"]
     }
 
     def read(job: tuple[Path, int, int, Any]) -> None:
@@ -46,23 +46,23 @@ def read_columns(folder: Path, manifest: Manifest, names: tuple[str, ...]) -> di
             column = table.column(name)
             if name in valid:
                 valid[name][rows] = column.is_valid().to_numpy()
-            arrays[name][rows] = _plain(column, _kind(manifest, name))
+            arrays[name][rows] = plain(column, kind_of(manifest, name))
 
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(read, _row_groups(folder, manifest)))
+        list(pool.map(read, row_groups(folder, manifest)))
     return {
         n: Column(
-            _kind(manifest, n),
+            kind_of(manifest, n),
             arrays[n],
             valid.get(n),
-            _dictionary(folder, n) if n in coded else None,
+            read_dictionary(folder, n) if n in coded else None,
         )
         for n in names
     }
 
 
-def _row_groups(folder: Path, manifest: Manifest) -> list[tuple[Path, int, int, Any]]:
-    """(file, row group, first row in the ledger, metadata)."""
+def row_groups(folder: Path, manifest: Manifest) -> list[tuple[Path, int, int, Any]]:
+    """(file, row group, first row in the ledger, metadata) of every row group, in order."""
     jobs, start = [], 0
     for part in manifest.parts:
         metadata = pq.read_metadata(folder / part)
@@ -74,7 +74,8 @@ def _row_groups(folder: Path, manifest: Manifest) -> list[tuple[Path, int, int, 
     return jobs
 
 
-def _plain(column: pa.ChunkedArray, kind: str) -> Any:
+def plain(column: pa.ChunkedArray, kind: str) -> Any:
+    """The values of a column as numpy holds them."""
     if kind == "time":
         column = column.cast(pa.int64())
         return (column.fill_null(NULL_TIME) if column.null_count else column).to_numpy()
@@ -83,7 +84,8 @@ def _plain(column: pa.ChunkedArray, kind: str) -> Any:
     return column.to_numpy()
 
 
-def _dictionary(folder: Path, name: str) -> "pd.Index[Any]":
+def read_dictionary(folder: Path, name: str) -> "pd.Index[Any]":
+    """The values of a coded column."""
     return index_of(_values(folder, name))
 
 
@@ -92,7 +94,8 @@ def _values(folder: Path, name: str) -> pa.ChunkedArray:
     return pq.read_table(path, page_checksum_verification=True).column(0)
 
 
-def _kind(manifest: Manifest, name: str) -> Any:
+def kind_of(manifest: Manifest, name: str) -> Any:
+    """How a column is held in memory: code, time, int or float."""
     kind = manifest.columns[name]["type"]
     return _KIND.get(kind, kind)
 
@@ -151,7 +154,7 @@ def read_rows(folder: Path, manifest: Manifest) -> pa.Table:
         ]
         table = pa.concat_tables(tables)
         for at, name in enumerate(table.column_names):
-            if name in manifest.columns and _kind(manifest, name) == "code":
+            if name in manifest.columns and kind_of(manifest, name) == "code":
                 coded = _coded(table.column(name), _values(folder, name).combine_chunks())
                 table = table.set_column(at, name, coded)
     return table

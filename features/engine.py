@@ -24,6 +24,7 @@ from features.declarations import (
     Window,
     unique,
 )
+from features.grouping import asked_codes
 from features.measures import fill_entity
 from features.plan import Plan, cells, compile_plan
 
@@ -55,8 +56,9 @@ def features(
     as_of = decision_times(cases)
     by_time = np.argsort(as_of, kind="stable")
     matrix = np.empty((plan.height, len(cases)), np.float64)
+    asked = asked_codes(plan.entities, ledger, cases)
     fill = partial(
-        fill_entity, ledger=ledger, cases=cases, as_of=as_of, by_time=by_time, out=matrix
+        fill_entity, ledger=ledger, asked=asked, as_of=as_of, by_time=by_time, out=matrix
     )
     with ThreadPoolExecutor(max_workers=threads) as pool:
         list(pool.map(fill, plan.entities))

@@ -1,9 +1,10 @@
 """The ledger from one entity's side: its events together, in order, ready for the sorting.
 
-In: ledger, cases and an `EntityPlan`. Out: a `Grouped` log of the entities that the cases ask for,
-and nobody else, with the cases lined up beside it.
+In: ledger, codes of the cases and an `EntityPlan`. Out: a `Grouped` log of the entities that the
+cases ask for, and nobody else, with the cases lined up beside it.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +13,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.errors import ContractError, UsageError, nearest
-from data.ledger import NULL_CODE, Ledger
+from data.ledger import NULL_CODE, Column, Ledger
 from features import sorting
 from features.event_sets import WORD, Words, bitmask
 from features.plan import EntityPlan
+
+Asked = Mapping[str, NDArray[np.int32]]  # per key column, the codes of the cases
 
 
 @dataclass(frozen=True)
@@ -63,16 +66,14 @@ class Grouped:
         return self.rooms[name]
 
 
-def group(
-    plan: EntityPlan, ledger: Ledger, cases: pd.DataFrame, by_time: NDArray[np.intp]
-) -> Grouped:
+def group(plan: EntityPlan, ledger: Ledger, asked: Asked, by_time: NDArray[np.intp]) -> Grouped:
     """Counting sort of the ledger by entity; `by_time` is the order of the cases in time."""
     words = [
         bitmask(ledger, plan.members[at : at + WORD]) for at in range(0, len(plan.members), WORD)
     ]
     live = words[0] if len(words) == 1 else np.bitwise_or.reduce(words)
-    codes, asked, size = _codes(plan.entity, ledger, cases, live)
-    start, cursor, slots = _layout(codes, asked, size, live)
+    codes, wanted, size = _codes(plan.entity, ledger, asked, live)
+    start, cursor, slots = _layout(codes, wanted, size, live)
     goal = np.empty(len(ledger), np.uint32)
     ts = np.empty(start[-1], np.int64)
     logs = [np.zeros(start[-1], word.dtype) for word in words]
@@ -81,9 +82,20 @@ def group(
         if len(words) > 1:
             sorting.carry(word, goal, log)
     first = np.zeros(len(start), np.int32)
-    order = np.empty(len(asked), np.int32)
+    order = np.empty(len(wanted), np.int32)
     sorting.line_up(slots, by_time, first, order)
-    return Grouped(ts, logs, start, goal, order, first, asked == NULL_CODE)
+    return Grouped(ts, logs, start, goal, order, first, wanted == NULL_CODE)
+
+
+def asked_codes(entities: Iterable[EntityPlan], ledger: Ledger, cases: pd.DataFrame) -> Asked:
+    """The codes of the cases for every key that an entity is made of.
+
+    Raises
+    ------
+    ContractError : a key that the ledger does not code, or that the cases lack.
+    """
+    names = dict.fromkeys(name for plan in entities for name in plan.entity)
+    return {name: _asked(name, ledger[name], ledger.source, cases) for name in names}
 
 
 def _layout(
@@ -106,32 +118,30 @@ def _layout(
 
 
 def _codes(
-    entity: tuple[str, ...], ledger: Ledger, cases: pd.DataFrame, live: Words
+    entity: tuple[str, ...], ledger: Ledger, asked: Asked, live: Words
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], int]:
     """Codes of the events and of the cases, and how many codes there are.
 
     Of a combination of columns only those that the cases ask for get a code.
     """
-    codes, asked, size = _single(entity[0], ledger, cases)
+    codes, wanted = ledger[entity[0]].values, asked[entity[0]]
+    dictionary = ledger[entity[0]].dictionary
+    size = 0 if dictionary is None else len(dictionary)
     for name in entity[1:]:
-        more, more_asked, _ = _single(name, ledger, cases)
-        room = 1 << max(4, int(2 * len(asked)).bit_length())
+        room = 1 << max(4, int(2 * len(wanted)).bit_length())
         keys, numbers = np.full(room, -1, np.int64), np.empty(room, np.int32)
-        both, both_asked = np.empty(len(codes), np.int32), np.empty(len(asked), np.int32)
-        size = sorting.learn_pairs(asked, more_asked, keys, numbers, both_asked)
-        sorting.find_pairs(codes, more, live, keys, numbers, both)
-        codes, asked = both, both_asked
-    return codes, asked, size
+        both, both_wanted = np.empty(len(codes), np.int32), np.empty(len(wanted), np.int32)
+        size = sorting.learn_pairs(wanted, asked[name], keys, numbers, both_wanted)
+        sorting.find_pairs(codes, ledger[name].values, live, keys, numbers, both)
+        codes, wanted = both, both_wanted
+    return codes, wanted, size
 
 
-def _single(
-    name: str, ledger: Ledger, cases: pd.DataFrame
-) -> tuple[NDArray[np.int32], NDArray[np.int32], int]:
-    column = ledger[name]
+def _asked(name: str, column: Column, source: str, cases: pd.DataFrame) -> NDArray[np.int32]:
     if column.dictionary is None:
         fix = f'declare it as a key: [columns] {name} = "key"'
-        raise ContractError(f"entity '{name}' is not a key column", where=ledger.source, fix=fix)
+        raise ContractError(f"entity '{name}' is not a key column", where=source, fix=fix)
     if name not in cases:
         fix = nearest(name, [str(c) for c in cases.columns]) or "build cases with spine(task, ...)"
         raise ContractError(f"no column '{name}' for the entity", where="cases", fix=fix)
-    return column.values, column.encode(cases[name]), len(column.dictionary)
+    return column.encode(cases[name])

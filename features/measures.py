@@ -1,7 +1,8 @@
 """From one entity's plan to its rows of results: each aggregate's way through the kernels.
 
-In: an `EntityPlan`, ledger and cases. Out: the plan's rows of `out`, filled; nulls where the key is
-null. What a kernel does is `features.kernels`, how the log is grouped `features.grouping`.
+In: an `EntityPlan`, ledger and codes of the cases. Out: the plan's rows of `out`, filled; nulls
+where the key is null. What a kernel does is `features.kernels`, how the log is grouped
+`features.grouping`.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,14 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from data.errors import ContractError
 from data.ledger import Column, Ledger
 from features import kernels, sorting
 from features.event_sets import WORD, Words
-from features.grouping import Grouped, group
+from features.grouping import Asked, Grouped, group
 from features.kernels import LANES
 from features.plan import EntityPlan, Measure
 
@@ -64,17 +64,18 @@ class Work:
 
 
 def fill_entity(
-    plan: EntityPlan, ledger: Ledger, cases: pd.DataFrame, as_of: Ints,
+    plan: EntityPlan, ledger: Ledger, asked: Asked, as_of: Ints,
     by_time: NDArray[np.intp], out: Floats,
 ) -> None:  # fmt: skip
     """Fill the rows of one entity.
 
     Parameters
     ----------
+    asked : see `features.grouping.asked_codes`; shape (n,) each.
     as_of : shape (n,), microseconds. by_time : the order of the cases in time.
     out : shape (rows, n).
     """
-    log = group(plan, ledger, cases, by_time)
+    log = group(plan, ledger, asked, by_time)
     edges = np.array(plan.edges, np.int64)
     by_entity = sorting.bounds(log.ts, log.start, log.first, as_of[log.order], edges)
     pos = sorting.put_back(by_entity, log.order)

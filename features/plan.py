@@ -61,6 +61,38 @@ class EntityPlan:
     edges: tuple[int, ...]
     measures: tuple[Measure, ...]
 
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """The result rows it fills."""
+        return tuple(r for m in self.measures for r in m.rows())
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The event types that any of its windows asks for."""
+        return tuple(dict.fromkeys(t for events, _ in self.members for t in events.types))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The ledger's columns that it reads, beside the clock."""
+        wheres = [c for events, _ in self.members for c in events.where]
+        read = [c for m in self.measures if (c := m.column)]
+        counted = [c for _, c in self.members if c]
+        return tuple(dict.fromkeys(["event_type", *self.entity, *wheres, *read, *counted]))
+
+    def alone(self) -> "EntityPlan":
+        """The same plan with its rows numbered from 0, in the order of `rows`."""
+        place = {row: at for at, row in enumerate(self.rows)} | {-1: -1}
+        measures = tuple(
+            replace(
+                m,
+                leaves=tuple(
+                    replace(x, row=place[x.row], count_row=place[x.count_row]) for x in m.leaves
+                ),
+            )
+            for m in self.measures
+        )
+        return replace(self, measures=measures)
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -1,0 +1,79 @@
+"""A slice is what the whole ledger holds of the rows asked for, in its order, and verified."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from data.errors import ContractError
+from data.ingest import write_ledger_table
+from data.ledger import Ledger
+from data.market import World, simulate
+from data.slices import RESIDUES, LedgerFolder, open_folder
+from data.store import read_ledger
+
+COLUMNS = ("user_id", "case_id", "reason", "amount_cents", "event_ts", "proven", "act_prob")
+TYPES = ("order_paid", "refund_requested", "no_such_type")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LedgerFolder:
+    monkeypatch.setattr("data.part._ROW_GROUP", 1000)
+    write_ledger_table(simulate(World(n_orders=3_000, seed=4)).events, tmp_path / "ledger")
+    return open_folder(tmp_path / "ledger")
+
+
+def same(part: Ledger, whole: Ledger, rows: np.ndarray) -> None:
+    expected = whole.take(rows)
+    for name in COLUMNS:
+        found, wanted = part[name], expected[name]
+        assert found.kind == wanted.kind
+        assert np.array_equal(found.values, wanted.values, equal_nan=found.kind == "float"), name
+        all_valid = np.ones(len(part), bool)
+        valid = all_valid if found.valid is None else found.valid
+        assert np.array_equal(valid, all_valid if wanted.valid is None else wanted.valid)
+        if wanted.dictionary is not None:
+            assert wanted.dictionary.equals(found.dictionary)
+
+
+def test_every_kind_of_slice(folder: LedgerFolder) -> None:
+    whole = read_ledger(folder.path, COLUMNS)
+    types = whole["event_type"].decode(whole["event_type"].values)
+    mine = np.isin(types.to_numpy(object), TYPES)
+    case = whole["case_id"].values
+    dealt = np.zeros(RESIDUES, bool)
+    dealt[::7] = True
+    theirs = dealt[case % RESIDUES] & (case >= 0)
+    same(folder.read(COLUMNS), whole, np.ones(len(whole), bool))
+    same(folder.read(COLUMNS, types=TYPES), whole, mine)
+    same(folder.read(COLUMNS, entity="case_id", dealt=dealt), whole, theirs)
+    same(folder.read(COLUMNS, types=TYPES, entity="case_id", dealt=dealt), whole, mine & theirs)
+    counted = np.bincount(case[mine & (case >= 0)] % RESIDUES, minlength=RESIDUES)
+    assert np.array_equal(folder.census("case_id", TYPES), counted)
+    assert len(folder.read(COLUMNS, types=["no_such_type"])) == 0
+
+
+def test_slices_partition_the_events_of_a_key(folder: LedgerFolder) -> None:
+    known = int((read_ledger(folder.path, ["case_id"])["case_id"].values >= 0).sum())
+    number = np.arange(RESIDUES) % 3
+    parts = [folder.read(["case_id"], entity="case_id", dealt=number == k) for k in range(3)]
+    assert sum(len(p) for p in parts) == known
+    seen = [set(p["case_id"].values.tolist()) for p in parts]
+    assert sum(map(len, seen)) == len(set().union(*seen))
+
+
+def test_damage_and_unknown_columns_are_named(folder: LedgerFolder) -> None:
+    with pytest.raises(ContractError, match="no column 'amount_cent'") as caught:
+        folder.read(["amount_cent"])
+    assert "amount_cents" in str(caught.value)
+    path = folder.path / folder.manifest.parts[0]
+    chunk = pq.read_metadata(path).row_group(1).column(0)
+    raw = bytearray(path.read_bytes())
+    raw[chunk.data_page_offset + chunk.total_compressed_size // 2] ^= 255
+    path.write_bytes(raw)
+    with pytest.raises(ContractError):
+        folder.read([chunk.path_in_schema])
+    path.write_bytes(raw[:-1])
+    with pytest.raises(ContractError, match=r"part-1\.parquet has"):
+        folder.read(["user_id"])
