@@ -77,10 +77,10 @@ def group(plan: EntityPlan, ledger: Ledger, asked: Asked, by_time: NDArray[np.in
     goal = np.empty(len(ledger), np.uint32)
     ts = np.empty(start[-1], np.int64)
     logs = [np.zeros(start[-1], word.dtype) for word in words]
-    sorting.scatter(codes, live, ledger.known_us, cursor, goal, ts, logs[0])
+    sorting.place(codes, live, cursor, goal)
+    sorting.carry(ledger.known_us, goal, ts)
     for word, log in zip(words, logs, strict=True):
-        if len(words) > 1:
-            sorting.carry(word, goal, log)
+        sorting.carry(word, goal, log)
     first = np.zeros(len(start), np.int32)
     order = np.empty(len(wanted), np.int32)
     sorting.line_up(slots, by_time, first, order)

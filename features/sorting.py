@@ -17,6 +17,8 @@ Shorts = NDArray[np.int32]
 Places = NDArray[np.uint32]
 Bits = NDArray[np.unsignedinteger[Any]]
 
+BLOCK: Final = np.uint64(16)  # events that are compared at once
+FEW: Final = np.uint64(48)
 LIFE_US: Final = np.iinfo(np.int64).max  # the offset of a window without a beginning
 
 
@@ -36,24 +38,20 @@ def census(codes: Shorts, word: Bits, counts: Ints) -> None:
 
 
 @njit(cache=True, nogil=True)
-def scatter(
-    codes: Shorts, word: Bits, ts: Ints, cursor: Shorts, goal: Places, log_ts: Ints, log_word: Bits
-) -> None:
-    """Move each wanted event behind the last one of its entity; `goal` remembers where it went.
+def place(codes: Shorts, word: Bits, cursor: Shorts, goal: Places) -> None:
+    """Where each wanted event goes: behind the last one of its entity.
 
     `cursor[code]` is where the entity's last event is: its sentinel at first, -1 if unwanted. What
-    is left out goes to 0, the first sentinel.
+    is left out goes to 0, the first sentinel. The columns move afterwards, one at a time: a loop
+    that wrote them here would wait for the cursor's memory at every event.
     """
     for j in range(codes.size):
-        place = np.uint32(0)
+        goal[j] = 0
         if codes[j] >= 0 and word[j] != 0:
             code = np.uint32(codes[j])
             if cursor[code] >= 0:
                 cursor[code] += 1
-                place = np.uint32(cursor[code])
-                log_ts[place] = ts[j]
-                log_word[place] = word[j]
-        goal[j] = place
+                goal[j] = np.uint32(cursor[code])
 
 
 @njit(cache=True, nogil=True)
@@ -82,21 +80,38 @@ def line_up(slots: Shorts, by_time: Ints, first: Shorts, order: Shorts) -> None:
 def bounds(log_ts: Ints, start: Shorts, first: Shorts, as_of: Ints, edges: Ints) -> Shorts:
     """Position of the entity's last event with `known_ts < as_of - edge`, as `pos[edge, decision]`.
 
-    Decisions, and their `as_of`, come by entity and time: every pointer moves forward only.
+    Decisions, and their `as_of`, come by entity and time: every pointer moves forward only. Few
+    events are counted whole, many in blocks: a count has no branch that could be guessed wrong.
     """
     pos = np.empty((edges.size, as_of.size), np.int32)
-    one = np.uint64(1)
     for s in range(start.size - 1):
-        end = np.uint64(start[s + 1])
+        begin, end = np.uint64(start[s] + 1), np.uint64(start[s + 1])
+        few = end - begin <= FEW
         for k in range(edges.size):
-            p = np.uint64(start[s]) + one
+            p = begin
             for n in range(first[s], first[s + 1]):
                 if edges[k] != LIFE_US:
                     stop = as_of[n] - edges[k]
-                    while p < end and log_ts[p] < stop:  # the only cut of the engine
-                        p += one
-                pos[k, n] = p - one
+                    if few:
+                        p = begin + _known(log_ts, begin, end - begin, stop)
+                    else:
+                        step = BLOCK
+                        while step == BLOCK and p + BLOCK <= end:
+                            step = _known(log_ts, p, BLOCK, stop)
+                            p += step
+                        if step == BLOCK:
+                            p += _known(log_ts, p, end - p, stop)
+                pos[k, n] = p - np.uint64(1)
     return pos
+
+
+@njit(cache=True, nogil=True)
+def _known(log_ts: Ints, begin: np.uint64, size: np.uint64, stop: np.int64) -> np.uint64:
+    """How many of `size` events, in order of time, were known before `stop`."""
+    count = np.uint64(0)
+    for p in range(size):
+        count += np.uint64(log_ts[begin + p] < stop)  # the only cut of the engine
+    return count
 
 
 @njit(cache=True, nogil=True)

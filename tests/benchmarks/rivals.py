@@ -46,12 +46,9 @@ def limit(folder: Path) -> list[Any]:
         sorting.census(codes, word, counts)
         cursor = (np.cumsum(counts + 1) - counts - 1).astype(np.int32)
         size = int(counts.sum() + len(counts))
-        ts, bits, goal = (
-            np.empty(size, np.int64),
-            np.empty(size, np.uint64),
-            np.empty(len(codes), np.uint32),
-        )
-        sorting.scatter(codes, word, ledger.known_us, cursor, goal, ts, bits)
+        goal, ts = np.empty(len(codes), np.uint32), np.empty(size, np.int64)
+        sorting.place(codes, word, cursor, goal)
+        sorting.carry(ledger.known_us, goal, ts)
     return []
 
 

@@ -53,12 +53,12 @@ def test_cutting_on_the_time_of_the_event_breaks_the_law(
 def test_a_cut_that_is_not_strict_breaks_the_law(
     worlds: ModuleType, time_travel: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = inspect.getsource(sorting.bounds.py_func).replace(
-        "@njit(cache=True, nogil=True)\n", ""
-    )
+    functions = (sorting.bounds, sorting._known)
+    source = "\n".join(inspect.getsource(f.py_func) for f in functions)
+    source = source.replace("@njit(cache=True, nogil=True)\n", "")
     assert source.count("< stop") == 1
-    mutant: dict[str, Any] = {}
-    exec(source.replace("< stop", "<= stop"), vars(sorting) | {}, mutant)  # noqa: S102
+    mutant = dict(vars(sorting))
+    exec(source.replace("< stop", "<= stop"), mutant)  # noqa: S102
     monkeypatch.setattr(sorting, "bounds", mutant["bounds"])
     with pytest.raises(AssertionError):
         time_travel.check(*late_news(worlds))
