@@ -112,11 +112,12 @@ def count_nulls(column: Column) -> int:
 
 def write_part(path: Path, columns: Mapping[str, Column], event_id: pa.ChunkedArray) -> None:
     """Write all columns of a part; `event_id` keeps its values, for only appends look at it."""
-    arrays = {n: _array(c) for n, c in columns.items()} | {"event_id": event_id}
+    arrays = {n: arrow_of(c) for n, c in columns.items()} | {"event_id": event_id}
     write_table(pa.table(arrays), path)
 
 
-def _array(column: Column) -> pa.Array:
+def arrow_of(column: Column) -> pa.Array:
+    """A column as a part holds it."""
     values = column.values
     if column.kind == "time":
         null = values == NULL_TIME

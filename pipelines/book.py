@@ -13,14 +13,14 @@ import pandas as pd
 
 from data.ledger import Ledger
 from features.case_log import case_logs
-from features.engine import decision_times, features
+from features.engine import decision_times
 from features.spine import instant
 from features.task import Task
 from models.artifact import MANIFEST
 from models.limits import MICROS_PER_DAY, LimitState
 from pipelines.decisions import Decisions
-from pipelines.scoring import plain
-from pipelines.tables import write_table
+from pipelines.engines import LOCAL, Engine
+from pipelines.tables import plain, write_table
 from pipelines.track import PAYMENTS, normal_track
 
 BOOK = "limits.parquet"
@@ -68,15 +68,16 @@ def with_spending(
     return replace(limits, spent=spent.astype(limits.spent.dtypes.to_dict()))
 
 
-def replayed(task: Task, ledger: Ledger, given: Decisions, as_of: pd.Timestamp) -> Decisions:
+def replayed(
+    task: Task, ledger: Ledger, given: Decisions, as_of: pd.Timestamp, engine: Engine = LOCAL
+) -> Decisions:
     """Decisions of a past period, without what the platform then paid on these very cases.
 
     `settled_ts` says when each case's money came back, so that a replay can free the limit.
     """
     codes = np.unique(ledger[task.case].encode(given.cases[task.case]))
-    theirs = np.isin(ledger[task.case].values, codes[codes >= 0])
-    others = replace(ledger.take(~theirs), fingerprint="")
-    policy = features(task.policy_columns, others, given.cases)
+    others = engine.without(task.case, codes[codes >= 0])
+    policy = others.features(task.policy_columns, ledger, given.cases)
     settled = normal_track(task, ledger, given.cases, as_of)["settled_ts"]
     return Decisions(
         given.cases.assign(settled_ts=settled),

@@ -6,9 +6,11 @@ the same bytes. The folder's version is the hash of its manifest.
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,12 @@ class Bundle:
     models: Models
     facts: Mapping[str, Any]
     folder: Path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """On the way to another process it is its sealed files, which are verified there."""
+        found = (path for path in sorted(self.folder.rglob("*")) if path.is_file())
+        files = tuple((str(p.relative_to(self.folder)), p.read_bytes()) for p in found)
+        return unpacked, (files,)
 
     @property
     def heads(self) -> tuple[Head, ...]:
@@ -72,6 +80,17 @@ def read_bundle(folder: Path) -> Bundle:
         risk = {head.name: load_model(folder / head.name, num_threads=2) for head in heads(task)}
         money = _read_money(folder) if (folder / MONEY).is_file() else None
     return Bundle(version_of_folder(folder), task, policy, Models(risk, money), facts, folder)
+
+
+@lru_cache(maxsize=1)  # an executor is given the same model with every task
+def unpacked(files: tuple[tuple[str, bytes], ...]) -> Bundle:
+    """The bundle of these files; its folder is gone."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files:
+            path = Path(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        return read_bundle(Path(folder))
 
 
 def version_of_folder(folder: Path) -> str:

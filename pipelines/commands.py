@@ -16,6 +16,7 @@ Tell = Callable[[str], None]
 
 Reasons = Literal["held", "all", "none"]
 Format = Literal["parquet", "csv"]
+EngineName = Literal["local", "spark"]
 
 COUNT = Range(1, 10**9)
 SEED = Range(0, 2**31 - 1)  # what LightGBM and numpy both take
@@ -54,7 +55,16 @@ class CheckConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeaturesConfig:
+class EngineConfig:
+    """Where columns are computed."""
+
+    engine: EngineName = setting("where columns are computed: this process, or Spark", "local")
+    master: str | None = setting("Spark's master [spark-submit's or the environment's]", None)
+    buckets: int | None = setting("Spark: parts of each entity's events", None, within=COUNT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeaturesConfig(EngineConfig):
     """Compute the feature table of the task's decisions, or list its columns."""
 
     list: bool = setting("print the columns and stop", False)
@@ -63,7 +73,7 @@ class FeaturesConfig:
     stage: Literal["request", "standing"] = setting("which decisions", "request")
     since: str | None = setting("decisions known from this time on", None)
     as_of: str | None = setting("decisions known before this time", None)
-    out: Path = setting("Parquet file to write", Path("artifacts/features.parquet"))
+    out: Path = setting("Parquet file (Spark: folder) to write", Path("artifacts/features.parquet"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +113,7 @@ class TrainConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreConfig:
+class ScoreConfig(EngineConfig):
     """Score open requests and every user's standing; decide; write the tables."""
 
     ledger: Path = setting("ledger folder")

@@ -3,7 +3,7 @@
 Training and the batch job both come through here, so a case has the same columns in both.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.ledger import Ledger
+from features.declarations import Declaration
 from features.engine import features
 from features.priors import fit_priors, operands
 from features.spine import spine, standing_fit_spine, standing_spine
@@ -19,7 +20,7 @@ from features.task import Task
 from pipelines.as_of import beginning, stamp
 
 WARM_UP = 0.1  # of the history, whose decisions have little past: they only give the priors
-BLOCK = 250_000  # users whose columns are in memory at one time
+BLOCK = 250_000  # decisions whose columns are in memory at one time
 WARM_UP_AT_MOST = pd.Timedelta(days=60)
 
 
@@ -51,13 +52,26 @@ def request_decisions(
     return Decisions(cases, features(task.features, ledger, cases))
 
 
+def standing_columns(task: Task) -> tuple[Declaration, ...]:
+    """The columns of a user's standing, the policy's included."""
+    return task.at_stage("standing") + tuple(
+        d for d in task.policy_columns if d.stage == "standing"
+    )
+
+
 def standing_blocks(task: Task, ledger: Ledger, as_of: pd.Timestamp) -> Iterator[Decisions]:
     """Every user known before `as_of`, with the policy's columns, a block of users at a time."""
-    everyone = standing_spine(task, ledger, as_of)
-    policy = tuple(d for d in task.policy_columns if d.stage == "standing")
-    for at in range(0, len(everyone), BLOCK):
-        cases = everyone.iloc[at : at + BLOCK].reset_index(drop=True)
-        yield Decisions(cases, features(task.at_stage("standing") + policy, ledger, cases))
+    return blocks(standing_columns(task), ledger, standing_spine(task, ledger, as_of))
+
+
+def blocks(
+    definitions: Iterable[Declaration], ledger: Ledger, cases: pd.DataFrame
+) -> Iterator[Decisions]:
+    """Decisions with their columns, a block at a time; without a case one empty block."""
+    columns = tuple(definitions)
+    for at in range(0, max(len(cases), 1), BLOCK):
+        some = cases.iloc[at : at + BLOCK].reset_index(drop=True)
+        yield Decisions(some, features(columns, ledger, some))
 
 
 def standing_fit_decisions(

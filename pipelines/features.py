@@ -4,18 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from data.errors import NothingToDoError, UsageError
 from data.store import read_ledger
-from features.engine import features
 from features.spine import spine
 from features.task import Task, load_task
 from pipelines.as_of import beginning, moment
-from pipelines.atomic import replacing
 from pipelines.commands import FeaturesConfig, Tell
-from pipelines.scoring import plain
-from pipelines.tables import write_table
+from pipelines.engines import Engine, open_engine
 
 
 @dataclass(frozen=True)
@@ -43,22 +38,26 @@ class FeaturesResult:
 def run_features(config: FeaturesConfig, tell: Tell = lambda _line: None) -> FeaturesResult:
     """Compute the table, or with `list` only name its columns."""
     task = load_task(config.task)
-    definitions = task.at_stage(config.stage)
-    names = tuple(d.name for d in definitions)
     if config.list:
-        return FeaturesResult(task, names)
+        return FeaturesResult(task, tuple(d.name for d in task.at_stage(config.stage)))
     if config.ledger is None:
         raise UsageError("setting 'ledger' is missing", fix="give --ledger, or only --list")
-    ledger = read_ledger(config.ledger, task.columns_needed(), contract=task.contract())
+    with open_engine(config, config.ledger, config.out.parent, tell) as engine:
+        return _written(config, config.ledger, task, engine, tell)
+
+
+def _written(
+    config: FeaturesConfig, path: Path, task: Task, engine: Engine, tell: Tell
+) -> FeaturesResult:
+    definitions = task.at_stage(config.stage)
+    ledger = read_ledger(path, task.columns_needed(), contract=task.contract())
     as_of = moment(config.as_of, ledger)
     since = None if config.since is None else beginning(config.since, as_of)
     cases = spine(task, ledger, stage=config.stage, since=since, as_of=as_of)
     if cases.empty:
         fix = "give an earlier --since, a later --as-of, or a ledger with such requests"
-        raise NothingToDoError("no decision in this time", where=str(config.ledger), fix=fix)
-    tell(f"computing {len(names)} columns of {len(cases):,} decisions")
-    columns = features(definitions, ledger, cases)
-    tell(f"writing {config.out}")
-    with replacing(config.out) as draft:
-        write_table(pd.concat([plain(cases), columns], axis=1), draft)
+        raise NothingToDoError("no decision in this time", where=str(path), fix=fix)
+    names = tuple(d.name for d in definitions)
+    tell(f"computing {len(names)} columns of {len(cases):,} decisions into {config.out}")
+    engine.write(definitions, ledger, cases, config.out)
     return FeaturesResult(task, names, len(cases), config.out)

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,7 @@ import pandas as pd
 from data.errors import NothingToDoError, UsageError
 from data.ledger import Ledger
 from data.store import read_ledger
-from features.engine import features
-from features.spine import spine
+from features.spine import spine, standing_spine
 from models.artifact import seal
 from models.decide import decide
 from models.limits import LimitState
@@ -32,7 +32,8 @@ from pipelines.bundle import Bundle
 from pipelines.champion import find_bundle
 from pipelines.commands import ScoreConfig, Tell
 from pipelines.config import identity
-from pipelines.decisions import Decisions, standing_blocks
+from pipelines.decisions import Decisions, standing_columns
+from pipelines.engines import Engine, open_engine
 from pipelines.explaining import with_reasons
 from pipelines.fingerprint import fingerprint
 from pipelines.plan import AT_REQUEST
@@ -59,7 +60,10 @@ SCORES = (
     "hours_instant",
     "hours_scan",
 )
-PLACES = ("artifacts", "tracking_uri", "ledger", "experiment", "model", "policy", "run_id")
+PLACES = (
+    "artifacts", "tracking_uri", "ledger", "experiment", "model", "policy", "run_id",
+    "engine", "master", "buckets",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,7 @@ class _Job:
     ledger: Ledger
     as_of: pd.Timestamp
     since: pd.Timestamp | None
+    engine: Engine
     tell: Tell
 
     @property
@@ -124,8 +129,11 @@ def run_score(config: ScoreConfig, tell: Tell = lambda _line: None) -> ScoreResu
     ModelError : no model, or one that was edited. UsageError, ContractError : `as_of` or ledger.
     NothingToDoError : no request to score, where a task has no standing either.
     """
-    with locked(config.artifacts / LOCK):
-        job = _prepare(config, tell)
+    with (
+        locked(config.artifacts / LOCK),
+        open_engine(config, config.ledger, config.artifacts, tell) as engine,
+    ):
+        job = _prepare(config, engine, tell)
         live = job.since is None and job.policy is not None
         before = book_before(config.artifacts, job.as_of) if live else LimitState()
         facts = _facts(job, before)
@@ -141,7 +149,7 @@ def run_score(config: ScoreConfig, tell: Tell = lambda _line: None) -> ScoreResu
     return ScoreResult(facts["run_id"], folder, main, tables.get("standing"), facts)
 
 
-def _prepare(config: ScoreConfig, tell: Tell) -> _Job:
+def _prepare(config: ScoreConfig, engine: Engine, tell: Tell) -> _Job:
     tell("loading the model")
     bundle = find_bundle(config.model, config.artifacts, config.tracking_uri, config.experiment)
     policy = load_policy(config.policy) if config.policy and bundle.policy else bundle.policy
@@ -150,7 +158,7 @@ def _prepare(config: ScoreConfig, tell: Tell) -> _Job:
     ledger = read_ledger(config.ledger, task.columns_needed(), contract=task.contract())
     as_of = moment(config.as_of, ledger, allow_stale=config.allow_stale)
     since = None if config.since is None else beginning(config.since, as_of)
-    return _Job(config, bundle, policy, ledger, as_of, since, tell)
+    return _Job(config, bundle, policy, ledger, as_of, since, engine, tell)
 
 
 def _facts(job: _Job, before: LimitState) -> dict[str, str]:
@@ -179,8 +187,8 @@ def _scores(job: _Job) -> pd.DataFrame:
     if cases.empty:
         raise NothingToDoError("no request to score", where=str(job.config.ledger))
     job.tell(f"scoring {len(cases):,} requests")
-    X = features(job.bundle.task.features, job.ledger, cases)
-    return probabilities(job.bundle, Decisions(cases, X))
+    columns = job.bundle.task.features
+    return job.engine.mapped(columns, job.ledger, cases, partial(probabilities, job.bundle))
 
 
 def _requests(job: _Job) -> pd.DataFrame:
@@ -197,12 +205,13 @@ def _decided(
     task, ledger = job.bundle.task, job.ledger
     cases = _requests(job)
     job.tell(f"scoring {len(cases):,} requests")
-    given = Decisions(cases, features(task.features + task.policy_columns, ledger, cases))
+    columns = task.features + task.policy_columns
+    given = Decisions(cases, job.engine.features(columns, ledger, cases))
     if job.since is None:
         day = spine(task, ledger, since=job.as_of.floor("D") - DAY, as_of=job.as_of)
         before = with_spending(before, task, ledger, day, job.as_of)
     else:
-        given = replayed(task, ledger, given, job.as_of)
+        given = replayed(task, ledger, given, job.as_of, job.engine)
     models = job.bundle.models
     scored = score_requests(task, models, given, policy, job.ledger_age_hours)
     decisions, after = decide(scored, policy, before)
@@ -216,10 +225,15 @@ def _decided(
 
 def _standing(job: _Job, policy: Policy, limits: LimitState) -> pd.DataFrame:
     job.tell("scoring every user's standing")
-    models, age = job.bundle.models, job.ledger_age_hours
-    blocks = standing_blocks(job.bundle.task, job.ledger, job.as_of)
-    scored = [score_users(models, b, policy, age) for b in blocks]
-    return standing_rows(pd.concat(scored, ignore_index=True), policy, limits)
+    bundle, age = job.bundle, job.ledger_age_hours
+    everyone = standing_spine(bundle.task, job.ledger, job.as_of)
+    price = partial(_priced, bundle, policy, age)
+    scored = job.engine.mapped(standing_columns(bundle.task), job.ledger, everyone, price)
+    return standing_rows(scored, policy, limits)
+
+
+def _priced(bundle: Bundle, policy: Policy, age: float, users: Decisions) -> pd.DataFrame:
+    return score_users(bundle.models, users, policy, age)
 
 
 def _write(

@@ -26,6 +26,7 @@ from pipelines.pricing import (
     segment_table,
     unrecovered_share,
 )
+from pipelines.tables import plain
 
 
 def probabilities(bundle: Bundle, decisions: Decisions) -> pd.DataFrame:
@@ -80,22 +81,6 @@ def score_users(
         **exposure(decisions.X),
     }
     return plain(decisions.cases[["user_id", "as_of"]]).assign(**facts)
-
-
-def plain(table: pd.DataFrame) -> pd.DataFrame:
-    """Keys as their own values; a category of text stays one."""
-    numbers = {
-        name: values.astype(_nullable(values))
-        for name, values in table.items()
-        if isinstance(values.dtype, pd.CategoricalDtype)
-        and pd.api.types.is_numeric_dtype(values.cat.categories.dtype)
-    }
-    return table.assign(**{str(k): v for k, v in numbers.items()})
-
-
-def _nullable(values: "pd.Series[Any]") -> Any:
-    whole = pd.api.types.is_integer_dtype(values.cat.categories.dtype)
-    return "Int64" if whole and values.isna().any() else values.cat.categories.dtype
 
 
 def _segments(money: Money) -> tuple[str, ...]:

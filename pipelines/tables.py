@@ -18,7 +18,7 @@ def write_table(frame: pd.DataFrame, path: Path, facts: Mapping[str, str] | None
     if path.suffix == ".csv":
         frame.to_csv(path, index=False, lineterminator="\n")
         return path
-    table = pa.table({str(name): _arrow(values) for name, values in frame.items()})
+    table = pa.table({str(name): arrow(values) for name, values in frame.items()})
     pq.write_table(table.replace_schema_metadata(dict(facts or {})), path, compression="zstd")
     return path
 
@@ -32,7 +32,24 @@ def stamped(frame: pd.DataFrame, facts: Mapping[str, str]) -> pd.DataFrame:
     return frame.assign(**columns)
 
 
-def _arrow(values: "pd.Series[Any]") -> pa.Array:
+def plain(table: pd.DataFrame) -> pd.DataFrame:
+    """Keys as their own values; a category of text stays one."""
+    numbers = {
+        name: values.astype(_nullable(values))
+        for name, values in table.items()
+        if isinstance(values.dtype, pd.CategoricalDtype)
+        and pd.api.types.is_numeric_dtype(values.cat.categories.dtype)
+    }
+    return table.assign(**{str(k): v for k, v in numbers.items()})
+
+
+def _nullable(values: "pd.Series[Any]") -> Any:
+    whole = pd.api.types.is_integer_dtype(values.cat.categories.dtype)
+    return "Int64" if whole and values.isna().any() else values.cat.categories.dtype
+
+
+def arrow(values: "pd.Series[Any]") -> pa.Array:
+    """A column in Arrow; a category stays one, NaN is null, times are UTC."""
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         plain = values.dt.tz_convert(None).dt.as_unit("us").to_numpy()
         return pa.array(plain, pa.timestamp("us")).cast(pa.timestamp("us", tz="UTC"))

@@ -18,7 +18,7 @@ from pipelines.evaluation import FEWEST_BAD
 from pipelines.modelling import chunked
 from pipelines.retrain import KEPT, compare_with, run_retrain
 from pipelines.score import run_score
-from pipelines.scoring import plain
+from pipelines.tables import plain
 from pipelines.tracking import CHALLENGER, CHAMPION, open_store, version_of
 from pipelines.train import LOCK, TrainResult, doubt, run_train
 from pipelines.training import Trial
