@@ -74,13 +74,15 @@ class Ledger:
     """Events sorted by `(known_ts, event_ts, event_id)`.
 
     `columns` always holds `event_type`, `known_ts` and `user_id`; the rest is what was
-    asked for. `fingerprint` is a SHA-256 over all the data, not only the columns read.
+    asked for. `fingerprint` is a SHA-256 over all the data, not only the columns read. `places`
+    says where the events of a slice stand in the whole ledger.
     """
 
     columns: Mapping[str, Column]
     currency: str = "CNY"
     fingerprint: str = ""
     source: str = field(default="ledger", compare=False)
+    places: NDArray[np.int64] | None = field(default=None, compare=False)
 
     def __len__(self) -> int:
         return len(self.columns["known_ts"].values)
@@ -104,7 +106,13 @@ class Ledger:
 
     def take(self, rows: NDArray[Any]) -> "Ledger":
         """The ledger at these rows (a mask, or ascending positions)."""
-        return replace(self, columns={k: c.take(rows) for k, c in self.columns.items()})
+        places = None if self.places is None else self.places[rows]
+        columns = {k: c.take(rows) for k, c in self.columns.items()}
+        return replace(self, columns=columns, places=places)
+
+    def placed(self, rows: NDArray[Any]) -> NDArray[np.int64]:
+        """Where the events at these positions stand in the whole ledger."""
+        return np.asarray(rows if self.places is None else self.places[rows], np.int64)
 
 
 def ledger_of(frame: pd.DataFrame, *, keys: tuple[str, ...] = (), currency: str = "CNY") -> Ledger:

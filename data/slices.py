@@ -6,7 +6,7 @@ for, in the ledger's order and every page verified; nothing else stays in memory
 
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,18 +25,28 @@ from data.sources import reading
 RESIDUES: Final = 256  # what the codes of a key are dealt into; a slice takes some of them
 
 Dealt = NDArray[np.bool_]
+Rows = NDArray[np.int64]
+Values = tuple[NDArray[Any], Dealt | None]  # values, and where an integer is not null
 
 
 @dataclass(frozen=True)
 class LedgerFolder:
-    """A ledger on disk, all of whose slices are of the same manifest."""
+    """A ledger on disk, all of whose slices are of the same manifest.
+
+    `left_out`: (column, codes) of events that no slice holds.
+    """
 
     path: Path
     manifest: Manifest
+    left_out: tuple[tuple[str, NDArray[Any]], ...] = ()
     dictionaries: dict[str, "pd.Index[Any]"] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return self.manifest.rows
+
+    def without(self, column: str, codes: NDArray[Any]) -> "LedgerFolder":
+        """The folder without the events whose code of `column` is one of these."""
+        return replace(self, left_out=(*self.left_out, (column, codes)))
 
     def kind(self, name: str) -> Kind:
         """How a column is held in memory."""
@@ -58,6 +68,7 @@ class LedgerFolder:
         types: Collection[str] | None = None,
         entity: str | None = None,
         dealt: Dealt | None = None,
+        placed: bool = False,
     ) -> Ledger:
         """The events of some types, and of some residues of a key's codes.
 
@@ -67,6 +78,7 @@ class LedgerFolder:
         types : event types; all by default.
         entity, dealt : a key column, and which of `code % RESIDUES` to keep, shape (RESIDUES,). An
             event without an id is left out.
+        placed : say where the events stand in the whole ledger.
 
         Raises
         ------
@@ -74,15 +86,19 @@ class LedgerFolder:
         """
         names = tuple(dict.fromkeys(["event_type", "known_ts", *columns]))
         self._check(names)
-        found: dict[str, list[tuple[NDArray[Any], Dealt | None]]] = {name: [] for name in names}
-        for chunk in self._chunks(names, types, entity, dealt):
-            for name in names:
-                found[name].append(chunk[name])
+        found: dict[str, list[Values]] = {name: [] for name in names}
+        places = []
+        for rows, chunk in self._chunks(names, types, entity, dealt):
+            for name, values in chunk.items():
+                found[name].append(values)
+            if placed:
+                places.append(rows)
         return Ledger(
             {name: self._column(name, found.pop(name)) for name in names},
             self.manifest.currency,
             self.manifest.fingerprint,
             str(self.path),
+            np.concatenate(places) if placed else None,
         )
 
     def census(self, entity: str, types: Collection[str] | None = None) -> NDArray[np.int64]:
@@ -90,7 +106,7 @@ class LedgerFolder:
         self._check((entity,))
         counts = np.zeros(RESIDUES, np.int64)
         everyone = np.ones(RESIDUES, np.bool_)
-        for chunk in self._chunks((entity,), types, entity, everyone):
+        for _, chunk in self._chunks((entity,), types, entity, everyone):
             counts += np.bincount(chunk[entity][0] % RESIDUES, minlength=RESIDUES)
         return counts
 
@@ -107,15 +123,16 @@ class LedgerFolder:
         types: Collection[str] | None,
         entity: str | None,
         dealt: Dealt | None,
-    ) -> Iterator[dict[str, tuple[NDArray[Any], Dealt | None]]]:
-        """The kept rows of every row group, in order, two read at a time."""
+    ) -> Iterator[tuple[Rows, dict[str, Values]]]:
+        """Places and values of the kept rows of every row group, in order, two read at a time."""
         check_sizes(self.path, self.manifest, self.manifest.parts)
         wanted = None if types is None else self._wanted(types)
-        extra = [c for c in ("event_type" if types is not None else None, entity) if c]
-        read = list(dict.fromkeys([*names, *extra]))
+        gone = [(column, self._mask(column, codes)) for column, codes in self.left_out]
+        extra = [*(["event_type"] if types is not None else []), *([entity] if entity else [])]
+        read = list(dict.fromkeys([*names, *extra, *(column for column, _ in gone)]))
 
-        def one(job: tuple[Path, int, int, Any]) -> dict[str, tuple[NDArray[Any], Dealt | None]]:
-            path, group, _, metadata = job
+        def one(job: tuple[Path, int, int, Any]) -> tuple[Rows, dict[str, Values]]:
+            path, group, start, metadata = job
             file = pq.ParquetFile(path, metadata=metadata, page_checksum_verification=True)
             table = file.read_row_group(group, columns=read, use_threads=False)
             keep = np.ones(table.num_rows, np.bool_)
@@ -124,8 +141,11 @@ class LedgerFolder:
             if entity is not None and dealt is not None:
                 codes = table.column(entity).to_numpy()
                 keep &= dealt[codes % RESIDUES] & (codes >= 0)
-            rows = None if keep.all() else np.flatnonzero(keep)
-            return {name: self._values(table.column(name), name, rows) for name in names}
+            for column, mask in gone:
+                keep &= ~mask[table.column(column).to_numpy()]
+            rows = np.flatnonzero(keep)
+            found = {name: self._values(table.column(name), name, rows) for name in names}
+            return start + rows, found
 
         with reading(str(self.path)), ThreadPoolExecutor(2) as pool:
             yield from pool.map(one, row_groups(self.path, self.manifest))
@@ -134,19 +154,22 @@ class LedgerFolder:
         """Per code of an event type, whether it is wanted; code -1 reads the last entry."""
         return np.append(self.dictionary("event_type").isin(list(types)), False)
 
-    def _values(
-        self, column: pa.ChunkedArray, name: str, rows: NDArray[np.intp] | None
-    ) -> tuple[NDArray[Any], Dealt | None]:
+    def _mask(self, column: str, codes: NDArray[Any]) -> Dealt:
+        mask = np.zeros(len(self.dictionary(column)) + 1, np.bool_)
+        mask[codes] = True
+        return mask
+
+    def _values(self, column: pa.ChunkedArray, name: str, rows: NDArray[np.intp]) -> Values:
         kind = kind_of(self.manifest, name)
         valid = None
         if kind == "int" and self.manifest.columns[name]["nulls"]:
             valid = column.is_valid().to_numpy()
         values = plain(column, kind)
-        if rows is not None:
+        if len(rows) < len(values):
             values, valid = values[rows], None if valid is None else valid[rows]
         return values, valid
 
-    def _column(self, name: str, chunks: list[tuple[NDArray[Any], Dealt | None]]) -> Column:
+    def _column(self, name: str, chunks: list[Values]) -> Column:
         kind = kind_of(self.manifest, name)
         values = np.concatenate([values for values, _ in chunks])
         masks = [valid for _, valid in chunks if valid is not None]

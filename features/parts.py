@@ -74,7 +74,7 @@ def feature_blocks(
 
     Parameters
     ----------
-    definitions, cases : as of `features`.
+    definitions, cases : as of `features`; without a case there is one empty block.
     memory : bytes that the process may take in all; the cases are among them.
     scratch : an empty folder with room for 8 bytes per window and decision; used up files are
         removed.
@@ -96,7 +96,7 @@ def feature_blocks(
         waiting.append(_run(share, folder, asked, as_of, scratch / f"{number}.f8"))
         done += share.events
         told(done, whole)
-    for lo in range(0, len(cases), BLOCK):
+    for lo in range(0, max(len(cases), 1), BLOCK):
         hi = min(lo + BLOCK, len(cases))
         matrix = np.empty((plan.height, hi - lo), np.float64)
         for file in waiting:

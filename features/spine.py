@@ -94,7 +94,7 @@ def standing_fit_spine(task: Task, ledger: Ledger) -> pd.DataFrame:
     frame = {
         name: ledger[name].decode(ledger[name].values[first]) for name in (task.case, "user_id")
     }
-    return _stamped({"row_id": first} | frame, "standing", as_of)
+    return _stamped({"row_id": ledger.placed(first)} | frame, "standing", as_of)
 
 
 def instant(moment: Moment, where: str = "as_of") -> int:
@@ -119,7 +119,7 @@ def instant(moment: Moment, where: str = "as_of") -> int:
 
 def _decisions(task: Task, ledger: Ledger, rows: NDArray[np.intp]) -> pd.DataFrame:
     keys = [task.case, "user_id", *(["merchant_id"] if "merchant_id" in ledger else [])]
-    frame: dict[str, Any] = {"row_id": rows.astype(np.int64)}
+    frame: dict[str, Any] = {"row_id": ledger.placed(rows)}
     for name in dict.fromkeys([*keys, *task.entity_columns()]):
         frame[name] = _key(ledger, name, rows)
     for name in task.request:

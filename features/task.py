@@ -130,6 +130,11 @@ class Task:
         needed |= label_columns(read_label(self.label, self.name))
         return needed | set(self.entity_columns())
 
+    def columns_of_spine(self) -> set[str]:
+        """The ledger's columns that a spine reads, beside type and clock."""
+        where = self.event_sets[self.trigger].where
+        return {"user_id", "merchant_id", self.case, *self.request, *where, *self.entity_columns()}
+
     def contract(self) -> Contract:
         """The ledger's contract, widened by the event types and columns that the task declares."""
         return load_contract().adding(columns=self.columns, event_types=self.event_types)

@@ -60,6 +60,10 @@ class EngineConfig:
 
     engine: EngineName = setting("where columns are computed: this process, or Spark", "local")
     master: str | None = setting("Spark's master [spark-submit's or the environment's]", None)
+    memory: str | None = setting(
+        "memory to take, such as 8GiB; a larger ledger is read in slices [most of the machine's]",
+        None,
+    )
     buckets: int | None = setting("Spark: parts of each entity's events", None, within=COUNT)
 
 

@@ -16,20 +16,37 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.errors import UsageError
+from data.folder import is_ledger_folder
 from data.ledger import Ledger
+from data.slices import open_folder
+from data.store import read_ledger
 from features.declarations import Declaration
 from features.engine import features
+from features.parts import BASE
+from features.task import Task
 from pipelines.atomic import replacing
 from pipelines.commands import EngineConfig, Tell
 from pipelines.decisions import Decisions, blocks
+from pipelines.memory import installed, size_of
 from pipelines.tables import plain, write_table
 
+BYTES_AN_EVENT: Final = (
+    400  # what a job of the built-in task takes at once, measured and rounded up
+)
 Function = Callable[[Decisions], pd.DataFrame]
 Definitions = Iterable[Declaration]
 
 
 class Engine(Protocol):
-    """What computes columns of decisions from the ledger a job has read."""
+    """What reads a job's ledger, and computes columns of decisions from it."""
+
+    def read(self, path: Path, task: Task) -> Ledger:
+        """The ledger, or as much of it as spines, tracks and books read."""
+        ...
+
+    def outline(self, ledger: Ledger) -> Ledger:
+        """Type, time and user of every event of the ledger; the caller soon drops it."""
+        ...
 
     def features(
         self, definitions: Definitions, ledger: Ledger, cases: pd.DataFrame
@@ -60,8 +77,20 @@ class Engine(Protocol):
         ...
 
 
+class WholeLedger:
+    """How an engine reads that holds the whole ledger in memory."""
+
+    def read(self, path: Path, task: Task) -> Ledger:
+        """Every event, and every column of the task."""
+        return read_ledger(path, task.columns_needed(), contract=task.contract())
+
+    def outline(self, ledger: Ledger) -> Ledger:
+        """The ledger itself."""
+        return ledger
+
+
 @dataclass(frozen=True)
-class LocalEngine:
+class LocalEngine(WholeLedger):
     """Everything in this one process."""
 
     left_out: tuple[tuple[str, NDArray[Any]], ...] = ()
@@ -116,7 +145,7 @@ def open_engine(
     UsageError : Spark is asked for and not installed, or does not start.
     """
     if config.engine == "local":
-        return nullcontext(LOCAL)
+        return _local(config, ledger, scratch, tell)
     try:
         spark = import_module("pipelines.spark.session")
     except ModuleNotFoundError as error:
@@ -125,4 +154,19 @@ def open_engine(
         fix = "pip install 'clawback[spark]', or leave --engine out"
         raise UsageError("Spark is not installed here", where="--engine spark", fix=fix) from None
     opened: AbstractContextManager[Engine] = spark.engine(config, ledger, scratch, tell)
+    return opened
+
+
+def _local(
+    config: EngineConfig, ledger: Path, scratch: Path, tell: Tell
+) -> AbstractContextManager[Engine]:
+    """All at once in this process if the memory holds the ledger, else in slices."""
+    memory = installed() if config.memory is None else size_of(config.memory)
+    if not is_ledger_folder(ledger):
+        return nullcontext(LOCAL)
+    folder = open_folder(ledger)
+    if len(folder) * BYTES_AN_EVENT + BASE <= memory:
+        return nullcontext(LOCAL)
+    bounded = import_module("pipelines.bounded")
+    opened: AbstractContextManager[Engine] = bounded.bounded(folder, memory, scratch, tell)
     return opened

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import NothingToDoError, UsageError
-from data.store import read_ledger
 from features.spine import spine
 from features.task import Task, load_task
 from pipelines.as_of import beginning, moment
@@ -50,10 +49,13 @@ def _written(
     config: FeaturesConfig, path: Path, task: Task, engine: Engine, tell: Tell
 ) -> FeaturesResult:
     definitions = task.at_stage(config.stage)
-    ledger = read_ledger(path, task.columns_needed(), contract=task.contract())
-    as_of = moment(config.as_of, ledger)
+    ledger = engine.read(path, task)
+    outline = engine.outline(ledger)
+    as_of = moment(config.as_of, outline)
     since = None if config.since is None else beginning(config.since, as_of)
-    cases = spine(task, ledger, stage=config.stage, since=since, as_of=as_of)
+    seen = outline if config.stage == "standing" else ledger
+    cases = spine(task, seen, stage=config.stage, since=since, as_of=as_of)
+    del outline, seen
     if cases.empty:
         fix = "give an earlier --since, a later --as-of, or a ledger with such requests"
         raise NothingToDoError("no decision in this time", where=str(path), fix=fix)

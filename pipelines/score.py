@@ -18,7 +18,6 @@ import pandas as pd
 
 from data.errors import NothingToDoError, UsageError
 from data.ledger import Ledger
-from data.store import read_ledger
 from features.spine import spine, standing_spine
 from models.artifact import seal
 from models.decide import decide
@@ -62,7 +61,7 @@ SCORES = (
 )
 PLACES = (
     "artifacts", "tracking_uri", "ledger", "experiment", "model", "policy", "run_id",
-    "engine", "master", "buckets",
+    "engine", "master", "memory", "buckets",
 )  # fmt: skip
 
 
@@ -110,15 +109,10 @@ class _Job:
     policy: Policy | None
     ledger: Ledger
     as_of: pd.Timestamp
+    ledger_age_hours: float
     since: pd.Timestamp | None
     engine: Engine
     tell: Tell
-
-    @property
-    def ledger_age_hours(self) -> float:
-        """Age of the newest event that the job may see."""
-        seen = int(np.searchsorted(self.ledger.known_us, self.as_of.value // 1000)) - 1
-        return float((self.as_of - stamp(int(self.ledger.known_us[seen]))) / pd.Timedelta("1h"))
 
 
 def run_score(config: ScoreConfig, tell: Tell = lambda _line: None) -> ScoreResult:
@@ -155,10 +149,18 @@ def _prepare(config: ScoreConfig, engine: Engine, tell: Tell) -> _Job:
     policy = load_policy(config.policy) if config.policy and bundle.policy else bundle.policy
     tell(f"reading {config.ledger}")
     task = bundle.task
-    ledger = read_ledger(config.ledger, task.columns_needed(), contract=task.contract())
-    as_of = moment(config.as_of, ledger, allow_stale=config.allow_stale)
+    ledger = engine.read(config.ledger, task)
+    outline = engine.outline(ledger)
+    as_of = moment(config.as_of, outline, allow_stale=config.allow_stale)
     since = None if config.since is None else beginning(config.since, as_of)
-    return _Job(config, bundle, policy, ledger, as_of, since, engine, tell)
+    age = _age_hours(outline, as_of)
+    return _Job(config, bundle, policy, ledger, as_of, age, since, engine, tell)
+
+
+def _age_hours(ledger: Ledger, as_of: pd.Timestamp) -> float:
+    """Age of the newest event that the job may see."""
+    seen = int(np.searchsorted(ledger.known_us, as_of.value // 1000)) - 1
+    return float((as_of - stamp(int(ledger.known_us[seen]))) / pd.Timedelta("1h"))
 
 
 def _facts(job: _Job, before: LimitState) -> dict[str, str]:
@@ -226,7 +228,7 @@ def _decided(
 def _standing(job: _Job, policy: Policy, limits: LimitState) -> pd.DataFrame:
     job.tell("scoring every user's standing")
     bundle, age = job.bundle, job.ledger_age_hours
-    everyone = standing_spine(bundle.task, job.ledger, job.as_of)
+    everyone = standing_spine(bundle.task, job.engine.outline(job.ledger), job.as_of)
     price = partial(_priced, bundle, policy, age)
     scored = job.engine.mapped(standing_columns(bundle.task), job.ledger, everyone, price)
     return standing_rows(scored, policy, limits)

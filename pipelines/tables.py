@@ -1,6 +1,6 @@
 """Result tables as files whose bytes depend on the content alone."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,29 @@ def write_table(frame: pd.DataFrame, path: Path, facts: Mapping[str, str] | None
     if path.suffix == ".csv":
         frame.to_csv(path, index=False, lineterminator="\n")
         return path
-    table = pa.table({str(name): arrow(values) for name, values in frame.items()})
-    pq.write_table(table.replace_schema_metadata(dict(facts or {})), path, compression="zstd")
+    pq.write_table(
+        _table(frame).replace_schema_metadata(dict(facts or {})), path, compression="zstd"
+    )
     return path
+
+
+def append_tables(frames: Iterator[pd.DataFrame], path: Path) -> None:
+    """Write frames of the same columns below each other, one in memory at a time; at least one."""
+    first = next(frames)
+    if path.suffix == ".csv":
+        first.to_csv(path, index=False, lineterminator="\n")
+        for frame in frames:
+            frame.to_csv(path, index=False, lineterminator="\n", header=False, mode="a")
+        return
+    table = _table(first).replace_schema_metadata({})
+    with pq.ParquetWriter(path, table.schema, compression="zstd") as writer:
+        writer.write_table(table)
+        for frame in frames:
+            writer.write_table(_table(frame).cast(table.schema))
+
+
+def _table(frame: pd.DataFrame) -> pa.Table:
+    return pa.table({str(name): arrow(values) for name, values in frame.items()})
 
 
 def stamped(frame: pd.DataFrame, facts: Mapping[str, str]) -> pd.DataFrame:

@@ -19,6 +19,7 @@ REFUNDS = Events("refunds_paid", "refund_paid")
 PAYMENTS = Events("payments", "advance_paid")
 MONEY_BACK = Events("money_back", ["advance_settled", "clawback_recovered", "clawback_written_off"])
 ENDS = Events("ends", ["advance_paid", "refund_paid", "buyer_withdrew", "request_expired"])
+SETS = (SCANS, REFUNDS, PAYMENTS, MONEY_BACK, ENDS)
 HOUR_US = 3_600_000_000
 
 

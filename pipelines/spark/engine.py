@@ -27,7 +27,7 @@ from features.engine import features
 from features.plan import Plan, compile_plan
 from pipelines.atomic import run_folder
 from pipelines.decisions import Decisions
-from pipelines.engines import Function, with_keys
+from pipelines.engines import Function, WholeLedger, with_keys
 from pipelines.spark.buckets import BLOCK, ROW, Blocks
 from pipelines.spark.ledger import parts_of, read_events, write_events
 from pipelines.spark.pieces import CODE, FILLED, columns_read, filled, keys_of
@@ -41,7 +41,7 @@ Definitions = Iterable[Declaration]
 
 
 @dataclass(frozen=True)
-class SparkEngine:
+class SparkEngine(WholeLedger):
     """The engine of one ledger; see `pipelines.engines.Engine`.
 
     Parameters

@@ -1,0 +1,115 @@
+"""The engine for a ledger that memory does not hold: slices of it, one after the other.
+
+The job's own ledger is a slice too: the requests and what became of them, which is what spines,
+tracks and books read.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from numpy.typing import NDArray
+
+from data.errors import ContractError
+from data.ledger import Ledger
+from data.slices import LedgerFolder
+from features.parts import feature_blocks
+from features.task import Task
+from pipelines.atomic import replacing
+from pipelines.commands import Tell
+from pipelines.decisions import Decisions
+from pipelines.engines import Definitions, Function, with_keys
+from pipelines.progress import counted
+from pipelines.tables import append_tables
+from pipelines.track import SETS
+
+
+@dataclass(frozen=True)
+class BoundedEngine:
+    """The engine of one ledger folder; see `pipelines.engines.Engine`.
+
+    Parameters
+    ----------
+    memory : bytes that the process may take.
+    scratch : an empty folder for what waits to be joined.
+    """
+
+    folder: LedgerFolder
+    memory: int
+    scratch: Path
+    tell: Tell
+
+    def read(self, path: Path, task: Task) -> Ledger:
+        """The requests and what became of them."""
+        if path != self.folder.path:
+            raise ContractError("this engine reads another ledger", where=str(path))
+        sets = (task.event_sets[task.trigger], *SETS)
+        types = {t for events in sets for t in events.types}
+        present = self.folder.manifest.columns
+        columns = [name for name in present if name in task.columns_of_spine()]
+        return self.folder.read(columns, types=types, placed=True)
+
+    def outline(self, ledger: Ledger) -> Ledger:
+        """Type, time and user of every event."""
+        self._check_same(ledger)
+        return self.folder.read(["user_id"])
+
+    def features(
+        self, definitions: Definitions, ledger: Ledger, cases: pd.DataFrame
+    ) -> pd.DataFrame:
+        """What `features.engine.features` returns."""
+        plain = cases.reset_index(drop=True)
+        return self.mapped(definitions, ledger, plain, _columns_alone).set_index(cases.index)
+
+    def mapped(
+        self, definitions: Definitions, ledger: Ledger, cases: pd.DataFrame, function: Function
+    ) -> pd.DataFrame:
+        """Rows of `function`, a block of decisions at a time."""
+        found = [function(b) for b in self._blocks(definitions, ledger, cases)]
+        return pd.concat(found, ignore_index=True)
+
+    def write(
+        self, definitions: Definitions, ledger: Ledger, cases: pd.DataFrame, out: Path
+    ) -> None:
+        """Write one Parquet file, rows as in `cases`."""
+        with replacing(out) as draft:
+            append_tables((with_keys(b) for b in self._blocks(definitions, ledger, cases)), draft)
+
+    def without(self, column: str, codes: NDArray[Any]) -> "BoundedEngine":
+        """See `Engine`."""
+        return replace(self, folder=self.folder.without(column, codes))
+
+    def _blocks(
+        self, definitions: Definitions, ledger: Ledger, cases: pd.DataFrame
+    ) -> Iterator[Decisions]:
+        """The decisions with their columns, a block at a time."""
+        self._check_same(ledger)
+        told = counted(self.tell, "events")
+        blocks = feature_blocks(
+            definitions, self.folder, cases, memory=self.memory, scratch=self.scratch, told=told
+        )
+        for rows, X in blocks:
+            yield Decisions(cases.iloc[rows].reset_index(drop=True), X.reset_index(drop=True))
+
+    def _check_same(self, ledger: Ledger) -> None:
+        """Codes mean nothing outside their folder."""
+        if ledger.fingerprint != self.folder.manifest.fingerprint:
+            raise ContractError("the ledger is not this folder's", where=str(self.folder.path))
+
+
+@contextmanager
+def bounded(
+    folder: LedgerFolder, memory: int, scratch: Path, tell: Tell
+) -> Iterator[BoundedEngine]:
+    """The engine, and a folder below `scratch` for as long as it works."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".tmp-features-", dir=scratch) as own:
+        yield BoundedEngine(folder, memory, Path(own), tell)
+
+
+def _columns_alone(decisions: Decisions) -> pd.DataFrame:
+    return decisions.X

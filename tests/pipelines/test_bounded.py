@@ -1,0 +1,85 @@
+"""A ledger that memory does not hold is scored in slices, with the same bytes as a result."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from data.errors import UsageError
+from features.parts import BASE
+from pipelines import engines
+from pipelines.bounded import BoundedEngine
+from pipelines.bundle import Bundle
+from pipelines.commands import FeaturesConfig, ScoreConfig
+from pipelines.features import run_features
+from pipelines.score import run_score
+
+ROOM = f"{(BASE >> 20) + 24}MiB"
+
+
+@pytest.fixture
+def in_slices(monkeypatch: pytest.MonkeyPatch) -> list[BoundedEngine]:
+    """Even a small ledger is too large; the engines that were opened."""
+    opened: list[BoundedEngine] = []
+    init = BoundedEngine.__init__
+
+    def remember(self: BoundedEngine, *args: object, **named: object) -> None:
+        init(self, *args, **named)  # type: ignore[arg-type]
+        opened.append(self)
+
+    monkeypatch.setattr(engines, "BYTES_AN_EVENT", 1 << 20)
+    monkeypatch.setattr(BoundedEngine, "__init__", remember)
+    return opened
+
+
+@pytest.mark.parametrize("since", [None, "2025-03-20"])
+def test_the_score_job_writes_the_same_bytes(
+    ledger_path: Path, bundle: Bundle, tmp_path: Path, since: str | None,
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest,
+) -> None:  # fmt: skip
+    config = ScoreConfig(
+        ledger=ledger_path, model=str(bundle.folder), artifacts=tmp_path / "one", since=since
+    )
+    whole = run_score(config)
+    opened = request.getfixturevalue("in_slices")
+    lines: list[str] = []
+    config = replace(config, artifacts=tmp_path / "two", memory=ROOM)
+    sliced = run_score(config, lines.append)
+    assert opened
+    assert sliced.run_id == whole.run_id
+    assert any("events/s" in line or "left" in line for line in lines)
+    names = sorted(p.name for p in whole.folder.iterdir())
+    assert names == sorted(p.name for p in sliced.folder.iterdir())
+    for name in names:
+        assert (whole.folder / name).read_bytes() == (sliced.folder / name).read_bytes(), name
+    assert [p.name for p in (tmp_path / "two").glob(".tmp-*")] == []
+
+
+@pytest.mark.parametrize("stage", ["request", "standing"])
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_the_feature_table_is_the_same(
+    ledger_path: Path, tmp_path: Path, stage: str, suffix: str, request: pytest.FixtureRequest
+) -> None:
+    config = FeaturesConfig(ledger=ledger_path, stage=stage, out=tmp_path / f"one.{suffix}")  # type: ignore[arg-type]
+    run_features(config)
+    opened = request.getfixturevalue("in_slices")
+    run_features(replace(config, out=tmp_path / f"two.{suffix}", memory=ROOM))
+    assert opened
+    if suffix == "csv":
+        assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+    else:
+        one, two = (pd.read_parquet(tmp_path / f"{n}.parquet") for n in ("one", "two"))
+        pd.testing.assert_frame_equal(one, two, check_exact=True)
+
+
+def test_memory_is_a_size_and_too_little_of_it_says_so(
+    ledger_path: Path, tmp_path: Path, in_slices: list[BoundedEngine]
+) -> None:
+    config = FeaturesConfig(ledger=ledger_path, out=tmp_path / "x.parquet", memory="much")
+    with pytest.raises(UsageError, match="'much' is no size"):
+        run_features(config)
+    with pytest.raises(UsageError, match="cannot be split"):
+        run_features(replace(config, memory="1GiB"))
+    assert not (tmp_path / "x.parquet").exists()
+    assert len(in_slices) == 1
