@@ -1,35 +1,38 @@
-"""The files of a ledger folder: columns into a part and its dictionaries, and back.
+"""The parts of a ledger folder: columns into a file, and all files' columns into memory.
 
 In a part, keys and texts are int32 codes (-1 null) with their values in `dict/`, times are
 `timestamp[us, UTC]`, money is int64. Pages carry checksums, so a read verifies what it reads.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data.encode import index_of
+from data.dictionaries import ranked, read_dictionary, read_values
 from data.errors import ContractError
 from data.folder import Manifest, check_sizes
-from data.ledger import NULL_TIME, Column
+from data.ledger import NULL_CODE, NULL_TIME, Column
 from data.sources import reading
 
 _ROW_GROUP = 1 << 20
 _KIND = {"key": "code", "text": "code", "bool": "code"}
 _EMPTY = {"code": np.int32, "time": np.int64, "int": np.int64, "float": np.float64}
 _TIME = pa.timestamp("us", tz="UTC")
+_ARROW = {"code": pa.int32(), "time": _TIME, "int": pa.int64(), "float": pa.float64()}
+_NULL = {"code": NULL_CODE, "time": NULL_TIME, "int": 0}
 
 
 def read_columns(folder: Path, manifest: Manifest, names: tuple[str, ...]) -> dict[str, Column]:
     """Row groups into columns allocated once, two at a time."""
     coded = [n for n in names if kind_of(manifest, n) == "code"]
-    check_sizes(folder, manifest, (*manifest.parts, *(f"dict/{n}.parquet" for n in coded)))
+    files = [f for n in coded for f in manifest.dictionary(n)]
+    check_sizes(folder, manifest, (*manifest.parts, *files))
     arrays = {n: np.empty(manifest.rows, _EMPTY[kind_of(manifest, n)]) for n in names}
     valid = {
         n: np.ones(manifest.rows, bool)
@@ -37,11 +40,9 @@ def read_columns(folder: Path, manifest: Manifest, names: tuple[str, ...]) -> di
         if kind_of(manifest, n) == "int" and manifest.columns[n]["nulls"]
     }
 
-    def read(job: tuple[Path, int, int, Any]) -> None:
-        path, group, start, metadata = job
-        file = pq.ParquetFile(path, metadata=metadata, page_checksum_verification=True)
-        table = file.read_row_group(group, columns=list(names), use_threads=False)
-        rows = slice(start, start + table.num_rows)
+    def read(job: Job) -> None:
+        table = read_group(job, manifest, names)
+        rows = slice(job.start, job.start + table.num_rows)
         for name in names:
             column = table.column(name)
             if name in valid:
@@ -50,48 +51,62 @@ def read_columns(folder: Path, manifest: Manifest, names: tuple[str, ...]) -> di
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(read, row_groups(folder, manifest)))
-    return {
-        n: Column(
-            kind_of(manifest, n),
-            arrays[n],
-            valid.get(n),
-            read_dictionary(folder, n) if n in coded else None,
-        )
-        for n in names
-    }
+    columns = {n: Column(kind_of(manifest, n), arrays[n], valid.get(n)) for n in names}
+    return columns | {n: _with_values(folder, manifest, n, columns[n]) for n in coded}
 
 
-def row_groups(folder: Path, manifest: Manifest) -> list[tuple[Path, int, int, Any]]:
-    """(file, row group, first row in the ledger, metadata) of every row group, in order."""
+def _with_values(folder: Path, manifest: Manifest, name: str, column: Column) -> Column:
+    """A coded column with its dictionary. Words are sorted: categories stand in their order."""
+    values = read_dictionary(folder, manifest, name)
+    if manifest.columns[name]["type"] == "key" or len(manifest.dictionary(name)) < 2:
+        return replace(column, dictionary=values)
+    rank, values = ranked(values)
+    return replace(column, values=rank[column.values], dictionary=values)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A row group to read; `start` is its first row's place in the ledger."""
+
+    path: Path
+    group: int
+    start: int
+    metadata: Any = field(repr=False)
+
+
+def row_groups(folder: Path, manifest: Manifest) -> list[Job]:
+    """Every row group, in order."""
     jobs, start = [], 0
     for part in manifest.parts:
         metadata = pq.read_metadata(folder / part)
         for group in range(metadata.num_row_groups):
-            jobs.append((folder / part, group, start, metadata))
+            jobs.append(Job(folder / part, group, start, metadata))
             start += metadata.row_group(group).num_rows
     if start != manifest.rows:
         raise ContractError(f"{start} rows found, {manifest.rows} written", where=str(folder))
     return jobs
 
 
+def read_group(job: Job, manifest: Manifest, names: Iterable[str]) -> pa.Table:
+    """Columns of a row group as they are stored; what came later than its part is null."""
+    file = pq.ParquetFile(job.path, metadata=job.metadata, page_checksum_verification=True)
+    here = set(file.schema_arrow.names)
+    table = file.read_row_group(job.group, [n for n in names if n in here], use_threads=False)
+    rows = job.metadata.row_group(job.group).num_rows
+    found = {
+        n: table.column(n) if n in here else pa.nulls(rows, _ARROW[kind_of(manifest, n)])
+        for n in names
+    }
+    return pa.table(found)
+
+
 def plain(column: pa.ChunkedArray, kind: str) -> Any:
     """The values of a column as numpy holds them."""
     if kind == "time":
         column = column.cast(pa.int64())
-        return (column.fill_null(NULL_TIME) if column.null_count else column).to_numpy()
-    if kind == "int" and column.null_count:
-        column = column.fill_null(0)
+    if column.null_count and kind in _NULL:
+        column = column.fill_null(_NULL[kind])
     return column.to_numpy()
-
-
-def read_dictionary(folder: Path, name: str) -> "pd.Index[Any]":
-    """The values of a coded column."""
-    return index_of(_values(folder, name))
-
-
-def _values(folder: Path, name: str) -> pa.ChunkedArray:
-    path = folder / "dict" / f"{name}.parquet"
-    return pq.read_table(path, page_checksum_verification=True).column(0)
 
 
 def kind_of(manifest: Manifest, name: str) -> Any:
@@ -124,15 +139,6 @@ def _array(column: Column) -> pa.Array:
     return pa.array(values, mask=None if column.valid is None else ~column.valid)
 
 
-def write_dictionaries(folder: Path, columns: Mapping[str, Column]) -> None:
-    """Write one file of values for every coded column."""
-    folder.mkdir()
-    for name, column in columns.items():
-        if column.dictionary is not None:
-            values = pa.array(column.dictionary, from_pandas=True)
-            write_table(pa.table({"value": values}), folder / f"{name}.parquet")
-
-
 def write_table(table: pa.Table, path: Path) -> None:
     """Write a table so that it is read fast and every page can be verified."""
     pq.write_table(
@@ -152,19 +158,23 @@ def read_rows(folder: Path, manifest: Manifest) -> pa.Table:
         tables = [
             pq.read_table(folder / part, page_checksum_verification=True) for part in manifest.parts
         ]
-        table = pa.concat_tables(tables)
-        for at, name in enumerate(table.column_names):
-            if name in manifest.columns and kind_of(manifest, name) == "code":
-                coded = _coded(table.column(name), _values(folder, name).combine_chunks())
-                table = table.set_column(at, name, coded)
+        return decoded(folder, manifest, pa.concat_tables(tables, promote_options="default"))
+
+
+def decoded(folder: Path, manifest: Manifest, table: pa.Table) -> pa.Table:
+    """Stored rows with their codes' values."""
+    for at, name in enumerate(table.column_names):
+        if name in manifest.columns and kind_of(manifest, name) == "code":
+            values = read_values(folder, manifest, name).combine_chunks()
+            table = table.set_column(at, name, _coded(table.column(name), values))
     return table
 
 
 def _coded(codes: pa.ChunkedArray, dictionary: pa.Array) -> pa.ChunkedArray:
     chunks = []
     for chunk in codes.chunks:
-        raw = chunk.to_numpy()
-        if len(raw) and (raw.max() >= len(dictionary) or raw.min() < -1):
+        raw = chunk.fill_null(NULL_CODE).to_numpy()
+        if len(raw) and (raw.max() >= len(dictionary) or raw.min() < NULL_CODE):
             raise pa.ArrowInvalid("a code has no value in its dictionary")
         chunks.append(pa.DictionaryArray.from_arrays(pa.array(raw, mask=raw < 0), dictionary))
     return pa.chunked_array(chunks)
