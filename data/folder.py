@@ -7,7 +7,7 @@ folder is `data.publish`' work.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +111,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 def sealed(manifest: Manifest) -> Manifest:
     """The manifest with a hash over everything else it says."""
-    said = asdict(replace(manifest, seal=""))
-    text = json.dumps(said, sort_keys=True)
+    text = json.dumps(vars(manifest) | {"seal": ""}, sort_keys=True)
     return replace(manifest, seal=hashlib.sha256(text.encode()).hexdigest())
 
 

@@ -9,9 +9,10 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numba import njit
 from numpy.typing import NDArray
+
+from data.dictionaries import read_small
 
 Hashes = NDArray[np.uint64]
 _BASIS: Final = np.uint64(0xCBF29CE484222325)  # FNV-1a
@@ -28,7 +29,7 @@ def hashes(ids: pa.ChunkedArray) -> Hashes:
 
 def present(path: Path, asked: Hashes) -> NDArray[np.bool_]:
     """Which of the hashes a part's file holds."""
-    held = pq.read_table(path, page_checksum_verification=True).column(0).to_numpy()
+    held = read_small(path).column(0).to_numpy()
     at = np.minimum(np.searchsorted(held, asked), len(held) - 1)
     return np.asarray(held[at] == asked)
 

@@ -78,7 +78,8 @@ def row_groups(folder: Path, manifest: Manifest) -> list[Job]:
     """Every row group, in order."""
     jobs, start = [], 0
     for part in manifest.parts:
-        metadata = pq.read_metadata(folder / part)
+        with reading(str(folder / part)):
+            metadata = pq.read_metadata(folder / part)
         for group in range(metadata.num_row_groups):
             jobs.append(Job(folder / part, group, start, metadata))
             start += metadata.row_group(group).num_rows
@@ -89,9 +90,10 @@ def row_groups(folder: Path, manifest: Manifest) -> list[Job]:
 
 def read_group(job: Job, manifest: Manifest, names: Iterable[str]) -> pa.Table:
     """Columns of a row group as they are stored; what came later than its part is null."""
-    file = pq.ParquetFile(job.path, metadata=job.metadata, page_checksum_verification=True)
-    here = set(file.schema_arrow.names)
-    table = file.read_row_group(job.group, [n for n in names if n in here], use_threads=False)
+    with reading(str(job.path)):
+        file = pq.ParquetFile(job.path, metadata=job.metadata, page_checksum_verification=True)
+        here = set(file.schema_arrow.names)
+        table = file.read_row_group(job.group, [n for n in names if n in here], use_threads=False)
     rows = job.metadata.row_group(job.group).num_rows
     found = {
         n: table.column(n) if n in here else pa.nulls(rows, _ARROW[kind_of(manifest, n)])
@@ -154,11 +156,10 @@ def write_table(table: pa.Table, path: Path) -> None:
 
 def read_rows(folder: Path, manifest: Manifest) -> pa.Table:
     """All rows of a ledger folder as a typed table, `event_id` included; coded columns as such."""
+    names = ["event_id", *manifest.columns]
+    tables = [read_group(job, manifest, names) for job in row_groups(folder, manifest)]
     with reading(str(folder)):
-        tables = [
-            pq.read_table(folder / part, page_checksum_verification=True) for part in manifest.parts
-        ]
-        return decoded(folder, manifest, pa.concat_tables(tables, promote_options="default"))
+        return decoded(folder, manifest, pa.concat_tables(tables))
 
 
 def decoded(folder: Path, manifest: Manifest, table: pa.Table) -> pa.Table:

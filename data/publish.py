@@ -13,7 +13,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from glob import escape
 from pathlib import Path
 
@@ -135,7 +135,7 @@ def _seal(temp: Path, manifest: Manifest) -> Manifest:
         files[path.relative_to(temp).as_posix()] = {"sha256": sha256(path), "bytes": size}
     total = fingerprint(files, manifest.currency)
     whole = sealed(replace(manifest, files=files, fingerprint=total))
-    text = json.dumps(asdict(whole), indent=1, ensure_ascii=False)
+    text = json.dumps(vars(whole), indent=1, ensure_ascii=False)
     (temp / MANIFEST).write_text(text + "\n", "utf-8")
     for path in (temp / MANIFEST, *(p for p in temp.iterdir() if p.is_dir()), temp):
         sync(path)
