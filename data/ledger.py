@@ -73,7 +73,7 @@ class Column:
         seen[codes] = True  # a null marks the last place
         found = np.flatnonzero(seen[:-1]).astype(np.int32)
         values = pa.array(self.dictionary.take(found), from_pandas=True)
-        return found[pc.array_sort_indices(values).to_numpy()]
+        return np.asarray(found[pc.array_sort_indices(values).to_numpy()])
 
     def decode(self, codes: NDArray[Any]) -> "pd.Series[Any]":
         """A categorical series of original values; negative codes are null."""
