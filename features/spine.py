@@ -57,7 +57,11 @@ def spine(
 
 
 def standing_spine(task: Task, ledger: Ledger, as_of: Moment | None) -> pd.DataFrame:
-    """Every user known before `as_of`, all decided at `as_of`; by default after the last event."""
+    """Every user known before `as_of`, by id, all decided at `as_of`.
+
+    By default that is after the last event. Ids and not codes give the order: codes depend on how
+    the ledger grew.
+    """
     known = ledger.known_us
     if not len(known):
         fix = "give a ledger with at least one event"
@@ -66,8 +70,7 @@ def standing_spine(task: Task, ledger: Ledger, as_of: Moment | None) -> pd.DataF
         )
     end = int(known[-1]) + 1 if as_of is None else instant(as_of)
     codes = ledger["user_id"].values[: np.searchsorted(known, end)]
-    users = np.unique(codes)
-    users = users[users >= 0]
+    users = ledger["user_id"].distinct(codes)
     frame = {"row_id": np.arange(len(users)), "user_id": ledger["user_id"].decode(users)}
     return _stamped(frame, "standing", np.full(len(users), end, np.int64))
 

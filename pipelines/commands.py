@@ -38,6 +38,7 @@ class MapConfig:
 
     mapping: Path = setting("mapping file (TOML)", positional=True)
     out: Path = setting("ledger folder to write")
+    append: bool = setting("add what is new to the ledger at --out, rewrite nothing", False)
     root: Path | None = setting("folder the mapping's paths start from [its own]", None)
     task: str | None = setting("task whose event types and columns are also known", None)
     max_quarantine: float = setting(

@@ -18,6 +18,7 @@ import pandas as pd
 
 from data.errors import NothingToDoError, UsageError
 from data.ledger import Ledger
+from data.lock import locked
 from features.spine import spine, standing_spine
 from models.artifact import seal
 from models.decide import decide
@@ -25,7 +26,7 @@ from models.limits import LimitState
 from models.policy import Policy, load_policy
 from models.standing import standing_rows
 from pipelines.as_of import beginning, moment, stamp
-from pipelines.atomic import digest, locked, run_folder
+from pipelines.atomic import digest, run_folder
 from pipelines.book import book_before, replayed, save_book, with_spending
 from pipelines.bundle import Bundle
 from pipelines.champion import find_bundle

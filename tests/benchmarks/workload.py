@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data.contract import load_contract
-from data.store import write_ledger
+from data.writer import write_ledger
 from features.declarations import Declaration, Events, days, windows
 
 DAYS: Final = (1, 7, 30, 90, 365)
