@@ -48,16 +48,16 @@ def request_decisions(
 ) -> Decisions:
     """The requests known from `since` and before `as_of`."""
     cases = spine(task, ledger, stage="request", since=since, as_of=as_of)
-    return Decisions(cases, features(task.features, ledger, cases))
+    return Decisions(cases, features(task.at_stage("request"), ledger, cases))
 
 
 def standing_blocks(task: Task, ledger: Ledger, as_of: pd.Timestamp) -> Iterator[Decisions]:
     """Every user known before `as_of`, with the policy's columns, a block of users at a time."""
     everyone = standing_spine(task, ledger, as_of)
-    policy = tuple(d for d in task.policy_columns if d.stage == "standing")
+    columns = task.at_stage("standing") + task.policy_at("standing")
     for at in range(0, len(everyone), BLOCK):
         cases = everyone.iloc[at : at + BLOCK].reset_index(drop=True)
-        yield Decisions(cases, features(task.at_stage("standing") + policy, ledger, cases))
+        yield Decisions(cases, features(columns, ledger, cases))
 
 
 def standing_fit_decisions(

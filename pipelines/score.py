@@ -179,7 +179,7 @@ def _scores(job: _Job) -> pd.DataFrame:
     if cases.empty:
         raise NothingToDoError("no request to score", where=str(job.config.ledger))
     job.tell(f"scoring {len(cases):,} requests")
-    X = features(job.bundle.task.features, job.ledger, cases)
+    X = features(job.bundle.task.at_stage("request"), job.ledger, cases)
     return probabilities(job.bundle, Decisions(cases, X))
 
 
@@ -197,7 +197,9 @@ def _decided(
     task, ledger = job.bundle.task, job.ledger
     cases = _requests(job)
     job.tell(f"scoring {len(cases):,} requests")
-    given = Decisions(cases, features(task.features + task.policy_columns, ledger, cases))
+    given = Decisions(
+        cases, features(task.at_stage("request") + task.policy_at("request"), ledger, cases)
+    )
     if job.since is None:
         day = spine(task, ledger, since=job.as_of.floor("D") - DAY, as_of=job.as_of)
         before = with_spending(before, task, ledger, day, job.as_of)
