@@ -21,11 +21,10 @@ from features.declarations import (
     Request,
     Window,
 )
-from features.reasons import reason_text
 from features.spans import LIFE, span_text
 from features.task import Task, leaves
 
-WORDS: Final = {Ratio: "/", Difference: "-", Rate: "of"}
+WORDS: Final = {Ratio: "/", Difference: "-", Rate: "/"}
 SIGNS: Final = {1: "+", -1: "-"}
 
 
@@ -43,7 +42,7 @@ class Entry:
     """What a person may want to know of one column; every field is text.
 
     `meaning` tells what is computed, `window` over which past, `sign` per target in which direction
-    the column may move the risk, `told` what a buyer reads if the column is among the reasons.
+    the column may move the risk, `reason` the key of what people are told.
     """
 
     source: str
@@ -55,7 +54,6 @@ class Entry:
     sign: str
     role: str
     reason: str
-    told: str
 
     def plain(self) -> dict[str, str]:
         """The entry for a machine."""
@@ -92,7 +90,6 @@ def _entry(d: Declaration) -> Entry:
         sign=" ".join(f"{SIGNS[s]}{target}" for target, s in d.sign.items() if s),
         role=d.role,
         reason=d.reason,
-        told=reason_text(d.reason, "en") if d.reason else "",
     )
 
 
@@ -106,7 +103,8 @@ def meaning(d: Declaration) -> str:
     """
     if isinstance(d, Composite):
         a, b = (f"({meaning(x)})" if isinstance(x, Composite) else meaning(x) for x in (d.a, d.b))
-        return f"{a} {WORDS[type(d)]} {b}"
+        shrunk = f", shrunk to {d.prior[0]:g}" if isinstance(d, Rate) else ""
+        return f"{a} {WORDS[type(d)]} {b}{shrunk}"
     if isinstance(d, Request):
         told = "" if d.equals is None else f" is {str(d.equals).lower()}"
         return f"{d.column} of the {d.stage.replace('_', ' ')}{told}"
@@ -114,10 +112,11 @@ def meaning(d: Declaration) -> str:
         "count": "number of",
         "age": "days since the last of",
         "tenure": "days since the first of",
+        "streak": "number of",
         "distinct": f"different {d.column} in",
-        "streak": f"since the last of {d.breaker.name if d.breaker else ''}: number of",
     }
-    return f"{of.get(d.aggregate, f'{d.aggregate} of {d.column} over')} {d.events.name}"
+    since = f" since the last of {d.breaker.name}" if d.breaker else ""
+    return f"{of.get(d.aggregate, f'{d.aggregate} of {d.column} over')} {d.events.name}{since}"
 
 
 def _entity(leaf: Window | Request) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -81,8 +80,8 @@ def ledger(rows: Sequence[Row] = EVENTS) -> Ledger:
     number, kind = frame.pop("number").astype("Int64"), frame["event_type"]
     frame["amount_cents"] = number.where(kind == "ask")
     frame["weight_g"] = number.where(kind == "seen")
-    frame["reason"] = np.where(kind == "ask", "size", None)
-    frame["carrier"] = np.where(kind == "send", "post", None)
+    frame["reason"] = pd.Series("size", frame.index).where(kind == "ask")
+    frame["carrier"] = pd.Series("post", frame.index).where(kind == "send")
     ids = [f"e{n:02d}" for n in range(len(frame))]
     return ledger_of(frame.assign(event_id=ids, known_ts=known, event_ts=known, merchant_id=7))
 

@@ -5,12 +5,13 @@ import pytest
 
 from data.market import Market, World, altered, simulate
 
-NOTES = (
-    "payout_id phone_id ip_id evidence_hash in_app_count attempt variant_count price_band month "
-    "resale_share serial_tracked consumable limited_edition inspection_exempt device_tampered "
-    "merchant_rating merchant_deposit_cents wait_hours reason_detail carrier risk_code weight_g "
-    "expected_weight_g origin_km to_merchant scan_count finding change"
-).split()
+NOTES = [
+    "payout_id", "phone_id", "ip_id", "evidence_hash", "in_app_count", "attempt", "variant_count",
+    "price_band", "month", "resale_share", "serial_tracked", "consumable", "limited_edition",
+    "inspection_exempt", "device_tampered", "merchant_rating", "merchant_deposit_cents",
+    "wait_hours", "reason_detail", "carrier", "risk_code", "weight_g", "expected_weight_g",
+    "origin_km", "to_merchant", "scan_count", "finding", "change",
+]  # fmt: skip
 KINDS = ["account_changed", "tracking_edited", "insurance_claimed", "clawback_overdue"]
 
 
@@ -37,7 +38,7 @@ def test_other_notes_leave_everything_else_as_it_was() -> None:
 
 def old_rows(market: Market) -> pd.DataFrame:
     """The events and columns that no note makes; two types have rows of both kinds."""
-    frame = market.events.to_pandas()
+    frame = pd.DataFrame(market.events.to_pandas())
     mixed = ["request_edited", "logistics_abnormal"]
     frame = frame[~frame["event_type"].isin([*KINDS, *mixed])]
     return frame.drop(columns=[*NOTES, "event_id"]).reset_index(drop=True)
