@@ -85,7 +85,7 @@ def _entry(d: Declaration) -> Entry:
         name=d.name,
         meaning=meaning(d),
         entity=" + ".join(dict.fromkeys(_entity(x) for x in found)),
-        window=", ".join(dict.fromkeys(_over(w) for w in past)) or "-",
+        window="; ".join(dict.fromkeys(_over(w) for w in past)),
         stage=d.stage,
         sign=" ".join(f"{SIGNS[s]}{target}" for target, s in d.sign.items() if s),
         role=d.role,
@@ -127,4 +127,4 @@ def _entity(leaf: Window | Request) -> str:
 
 def _over(w: Window) -> str:
     length = "life" if w.over == LIFE else span_text(w.over)
-    return f"{length}, {span_text(w.delay)} ago" if w.delay else length
+    return f"{length} until {span_text(w.delay)} before" if w.delay else length

@@ -32,8 +32,9 @@ table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .8rem .25rem 0;
   border-bottom: 1px solid #e3e8ee; overflow-wrap: anywhere; min-width: 4.5rem; }
 th { font-weight: 600; color: #5a6b7b; border-bottom: 2px solid #c6d0da; }
-td:first-child { font-family: ui-monospace, monospace; font-size: .86em; width: 27%; }
-td:nth-child(2) { width: 25%; }
+table.w7 { table-layout: fixed; min-width: 62rem; } .w7 th:nth-child(n + 3) { width: 9.5%; }
+td:first-child { font-family: ui-monospace, monospace; font-size: .86em; }
+th:first-child { width: 28%; } .w5 th:first-child { width: 12%; }
 nav a { display: inline-block; margin: 0 .7rem .2rem 0; color: #1f5fa8; text-decoration: none; }
 """
 
@@ -147,6 +148,7 @@ def _html(head: str, sections: Sequence[Section]) -> str:
     ]
     for s in sections:
         lines += [f'<h2 id="{escape(s.anchor)}">{escape(s.title)}</h2>']
-        lines += ['<div class="scroll"><table><thead>', row(s.names, "th"), "</thead><tbody>"]
+        lines += [f'<div class="scroll"><table class="w{len(s.names)}"><thead>']
+        lines += [row(s.names, "th"), "</thead><tbody>"]
         lines += [*(row(cells, "td") for cells in s.rows), "</tbody></table></div>"]
     return "\n".join([*lines, "</body></html>", ""])
