@@ -27,6 +27,10 @@ KEYS = (
     "device_id",
     "address_id",
     "tracking_id",
+    "payout_id",
+    "phone_id",
+    "ip_id",
+    "evidence_hash",
 )
 NULL_CODE = -1
 UNKNOWN_CODE = -2  # an id the ledger has never seen: empty history, not a null key

@@ -6,11 +6,12 @@ tasks give equal bytes. Which sections a task has is `features.task`'s business.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from data.errors import UsageError, nearest
 from features.declarations import (
+    STAGES,
+    About,
     Composite,
     Declaration,
     Difference,
@@ -33,13 +34,14 @@ KINDS: Final[dict[str, type[Declaration]]] = {
 }
 _ABOUT: Final = ("sign", "reason", "stage", "source", "role")
 _WINDOW: Final = ("entity", "events", "aggregate", "column", "over", "delay", "breaker")
+ASKED: Final = STAGES[1:]  # an attribute is named by the stage that brings it
 _KEYS: Final = {
     "feature": (*_WINDOW, *_ABOUT),
     "request": ("column", "equals", *_ABOUT),
     "ratio": ("a", "b", "over", *_ABOUT),
     "difference": ("a", "b", "over", *_ABOUT),
     "rate": ("a", "b", "prior", "over", *_ABOUT),
-    "operand": (*_WINDOW, "request", "equals", "ratio", "difference", "rate"),
+    "operand": (*_WINDOW, *ASKED, "equals", "ratio", "difference", "rate"),
 }
 
 
@@ -138,8 +140,8 @@ def _operand(table: Tables, sets: Mapping[str, Events], at: str) -> Declaration:
     if inner:
         check_keys(table[inner], ("a", "b", "prior"), at)
         return _read_composite(inner, table[inner], sets, {})
-    if "request" in table:
-        return Request(table["request"], table.get("equals"))
+    for stage in (s for s in ASKED if s in table):
+        return Request(table[stage], table.get("equals"), stage=stage)
     found = _read_windows(table, sets, {})
     if len(found) != 1:
         fix = 'an operand has one aggregate and one over; put the list into the block\'s own "over"'
@@ -184,14 +186,14 @@ def _computation(d: Declaration) -> dict[str, Any]:
 
 def _as_operand(d: Declaration) -> dict[str, Any]:
     if isinstance(d, Request):
-        return {"request": d.column} | ({} if d.equals is None else {"equals": d.equals})
+        return {d.stage: d.column} | ({} if d.equals is None else {"equals": d.equals})
     ((kind, table),) = blocks([d])
     return table if kind == "feature" else {kind: table}
 
 
 def _about(d: Declaration) -> dict[str, Any]:
-    plain = replace(d, sign={}, reason="", stage="request", source="", role="model")
-    return {k: getattr(d, k) for k in _ABOUT if getattr(d, k) != getattr(plain, k)}
+    plain = About.__dataclass_fields__
+    return {k: v for k in _ABOUT if (v := getattr(d, k)) and v != plain[k].default}
 
 
 def _set(name: str, sets: Mapping[str, Events]) -> Events:

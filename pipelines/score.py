@@ -190,7 +190,7 @@ def _scores(job: _Job) -> pd.DataFrame:
     if cases.empty:
         raise NothingToDoError("no request to score", where=str(job.config.ledger))
     job.tell(f"scoring {len(cases):,} requests")
-    columns = job.bundle.task.features
+    columns = job.bundle.task.at_stage("request")
     return job.engine.mapped(columns, job.ledger, cases, partial(probabilities, job.bundle))
 
 
@@ -208,7 +208,7 @@ def _decided(
     task, ledger = job.bundle.task, job.ledger
     cases = _requests(job)
     job.tell(f"scoring {len(cases):,} requests")
-    columns = task.features + task.policy_columns
+    columns = task.at_stage("request") + task.policy_at("request")
     given = Decisions(cases, job.engine.features(columns, ledger, cases))
     if job.since is None:
         day = spine(task, ledger, since=job.as_of.floor("D") - DAY, as_of=job.as_of)
