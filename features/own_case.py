@@ -29,6 +29,7 @@ Shorts = NDArray[np.int32]
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 REQUEST: Final = STAGES.index("request")
+EVERYWHERE: Final = slice(None)
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,12 @@ def leave_out(
     if own.column in plan.entity:
         return
     at, place = _own_events(ledger, log, own)
-    sets = {m: _inside(log, m) for x in _flat(plan) for m in (x.member, x.breaker) if m is not None}
     case = log.carried(own.column, ledger[own.column].values)
     for x in _flat(plan):
-        bad = sets[x.member][place] | (x.breaker is not None and sets[x.breaker or 0][place])
-        hit = bad & (place > pos[x.lo, at]) & (place <= pos[x.hi, at])
+        matters = _inside(log, x.member, place)
+        if x.breaker is not None:
+            matters |= _inside(log, x.breaker, place)
+        hit = matters & (place > pos[x.lo, at]) & (place <= pos[x.hi, at])
         values = None
         if x.column is not None:
             values = log.carried(x.column, ledger[x.column].values)
@@ -99,19 +101,17 @@ def leave_out(
             continue
         rows = np.unique(at[hit])
         window = (case, own.codes[rows], pos[x.lo, rows], pos[x.hi, rows])
-        out[x.row, rows] = _again(x, sets, window, values, log.ts, as_of[rows])
+        out[x.row, rows] = _again(x, log, window, values, as_of[rows])
 
 
-def _again(
-    x: _Leaf, sets: dict[int, Mask], window: tuple[Any, ...], values: Any, ts: Ints, as_of: Ints
-) -> Floats:
+def _again(x: _Leaf, log: Grouped, window: tuple[Any, ...], values: Any, as_of: Ints) -> Floats:
     """The aggregate over windows that hold own events, without them."""
-    inside = sets[x.member]
+    inside = _inside(log, x.member)
     if x.aggregate in ("age", "tenure"):
         found = _ends(inside, *window)[int(x.aggregate == "age")]
-        return np.where(found < 0, np.nan, (as_of - ts[found]) / DAY_US)
+        return np.where(found < 0, np.nan, (as_of - log.ts[found]) / DAY_US)
     if x.aggregate == "streak":
-        return _streaks(inside, sets[x.breaker or 0], *window)
+        return _streaks(inside, _inside(log, x.breaker or 0), *window)
     if x.aggregate == "distinct":
         codes = values.astype(np.int32)
         return _distinct(inside, codes, np.full(int(codes.max(initial=0)) + 1, -1), *window)
@@ -126,8 +126,9 @@ def _flat(plan: EntityPlan) -> Iterator[_Leaf]:
                 yield _Leaf("count", m.counted, None, None, x.lo, x.hi, x.count_row)
 
 
-def _inside(log: Grouped, member: int) -> Mask:
-    word = log.words[member // WORD]
+def _inside(log: Grouped, member: int, places: Ints | slice = EVERYWHERE) -> Mask:
+    """Whether the events at some positions of the log are in a set of the plan."""
+    word = log.words[member // WORD][places]
     return np.asarray((word >> word.dtype.type(member % WORD)) & word.dtype.type(1), bool)
 
 
