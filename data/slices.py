@@ -13,13 +13,13 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from data.dictionaries import Codes, read_dictionary
 from data.errors import ContractError, nearest
 from data.folder import Manifest, check_sizes, read_manifest
 from data.ledger import Column, Kind, Ledger
-from data.part import kind_of, plain, read_dictionary, row_groups
+from data.part import Job, kind_of, plain, read_group, row_groups
 from data.sources import reading
 
 RESIDUES: Final = 256  # what the codes of a key are dealt into; a slice takes some of them
@@ -34,6 +34,7 @@ class LedgerFolder:
     path: Path
     manifest: Manifest
     dictionaries: dict[str, "pd.Index[Any]"] = field(default_factory=dict, repr=False)
+    ranks: dict[str, Codes] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return self.manifest.rows
@@ -48,7 +49,10 @@ class LedgerFolder:
         """The values of a coded column, read once."""
         if name not in self.dictionaries:
             with reading(str(self.path)):
-                self.dictionaries[name] = read_dictionary(self.path, name)
+                values, rank = read_dictionary(self.path, self.manifest, name)
+            self.dictionaries[name] = values
+            if rank is not None:
+                self.ranks[name] = rank
         return self.dictionaries[name]
 
     def read(
@@ -114,15 +118,17 @@ class LedgerFolder:
         extra = [c for c in ("event_type" if types is not None else None, entity) if c]
         read = list(dict.fromkeys([*names, *extra]))
 
-        def one(job: tuple[Path, int, int, Any]) -> dict[str, tuple[NDArray[Any], Dealt | None]]:
-            path, group, _, metadata = job
-            file = pq.ParquetFile(path, metadata=metadata, page_checksum_verification=True)
-            table = file.read_row_group(group, columns=read, use_threads=False)
+        for name in read:
+            if self.kind(name) == "code":
+                self.dictionary(name)
+
+        def one(job: Job) -> dict[str, tuple[NDArray[Any], Dealt | None]]:
+            table = read_group(job, self.manifest, read, self.ranks)
             keep = np.ones(table.num_rows, np.bool_)
             if wanted is not None:
-                keep &= wanted[table.column("event_type").to_numpy()]
+                keep &= wanted[plain(table.column("event_type"), "code")]
             if entity is not None and dealt is not None:
-                codes = table.column(entity).to_numpy()
+                codes = plain(table.column(entity), "code")
                 keep &= dealt[codes % RESIDUES] & (codes >= 0)
             rows = None if keep.all() else np.flatnonzero(keep)
             return {name: self._values(table.column(name), name, rows) for name in names}

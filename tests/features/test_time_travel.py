@@ -2,7 +2,6 @@
 
 import inspect
 from types import ModuleType
-from typing import Any
 
 import pandas as pd
 import pytest
