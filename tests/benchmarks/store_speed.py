@@ -36,6 +36,7 @@ from tests.benchmarks.report import machine, table, write_figures
 from tests.benchmarks.score_inputs import market_ledger
 from tests.benchmarks.workload import ENTITIES, KINDS, READ, definitions, draw_events
 
+MODULE: Final = "tests.benchmarks.store_speed"
 NIGHT: Final = 0.002
 ASKED: Final = 20_000  # requests whose features are compared
 RUNS: Final = 3
@@ -51,10 +52,10 @@ def run(events: int) -> dict[str, float]:
 
 def _append(place: Path, events: int) -> dict[str, float]:
     _prepare(str(market_ledger(events)), str(place), "nights")
-    full = measured(__name__, "full", place)["warm"]
-    nights = [measured(__name__, "append", place)["warm"] for _ in range(RUNS)]
+    full = measured(MODULE, "full", place)["warm"]
+    nights = [measured(MODULE, "append", place)["warm"] for _ in range(RUNS)]
     night = {key: median(n[key] for n in nights) for key in full}
-    same = {measured(__name__, way, place)["checksum"] for way in ("of full", "of grown")}
+    same = {measured(MODULE, way, place)["checksum"] for way in ("of full", "of grown")}
     if len(same) != 1:
         raise SystemExit("the grown ledger gives other features")
     rows: list[list[Any]] = [["everything", *full.values()], ["a night", *night.values()]]
@@ -68,7 +69,7 @@ def _keys(place: Path, events: int) -> dict[str, float]:
     runs: dict[str, list[dict[str, Any]]] = {"ints": [], "texts": []}
     for _ in range(RUNS):
         for way, found in runs.items():
-            found.append(measured(__name__, way, place))
+            found.append(measured(MODULE, way, place))
     if len({r["checksum"] for found in runs.values() for r in found}) != 1:
         raise SystemExit("keys that are texts give other features")
     user = {way: median(r["warm"]["user"] for r in found) for way, found in runs.items()}
@@ -79,7 +80,7 @@ def _keys(place: Path, events: int) -> dict[str, float]:
 
 def _prepare(*arguments: str) -> None:
     """In a process of its own, for it takes memory."""
-    subprocess.run([sys.executable, "-m", __name__, "--prepare", *arguments], check=True)
+    subprocess.run([sys.executable, "-m", MODULE, "--prepare", *arguments], check=True)
 
 
 def _write_nights(ledger: str, place: str) -> None:
