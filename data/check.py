@@ -27,7 +27,8 @@ Input: TypeAlias = "str | Path | pd.DataFrame | pa.Table | MappingFile"
 class Opened:
     """A source of any kind as batches of raw rows, with the contract they must keep.
 
-    `paths` are the files and folders the rows come from, `seen` how these were before.
+    `paths` are the files and folders the rows come from, `seen` how these were before;
+    None of a ledger folder, whose manifest says what is whole.
     """
 
     name: str
@@ -36,7 +37,7 @@ class Opened:
     currency: str | None = None
     notes: tuple[str, ...] = ()
     paths: tuple[Path, ...] = ()
-    seen: Stamps = field(default_factory=dict, repr=False)
+    seen: Stamps | None = field(default=None, repr=False)
 
     def checked(self, known: LookUp | None = None) -> Checked:
         """Check every row (`data.validation`).
@@ -46,7 +47,8 @@ class Opened:
         ContractError : a fault of a whole file; a file that changed while it was read.
         """
         found = check_batches(self.batches, self.contract, source=self.name, known=known)
-        check_unchanged(self.paths, self.seen)
+        if self.seen is not None:
+            check_unchanged(self.paths, self.seen)
         return found
 
 

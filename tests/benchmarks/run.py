@@ -9,16 +9,19 @@ from tests.benchmarks import (
     help_speed,
     reasons_speed,
     score_job,
+    store_speed,
 )
 from tests.benchmarks.report import FIGURES, write_figures
 
-# Each takes the number of events and returns its figures; reasons are those of the score job.
+# Each takes the number of events and returns its figures; reasons and nights are those of the
+# score job.
 BENCHES = (
     help_speed.run,
     bench_features.run,
     bench_hard.run,
     score_job.run,
     reasons_speed.run,
+    store_speed.run,
     lambda events: bench_large.run(10 * events),
 )
 
