@@ -68,6 +68,13 @@ def column_of(values: pa.ChunkedArray, kind: str) -> Column:
     return Column("code", codes, dictionary=index_of(dictionary))
 
 
+def null_column(kind: str, rows: int) -> Column:
+    """A column of the contract's type `kind` without a value."""
+    types = {"time": pa.timestamp("us", tz="UTC"), "int": pa.int64(), "float": pa.float64()}
+    types["bool"] = pa.bool_()
+    return column_of(pa.chunked_array([pa.nulls(rows, types.get(kind, pa.string()))]), kind)
+
+
 def index_of(dictionary: pa.Array) -> "pd.Index[Any]":
     """A dictionary as pandas holds it; texts stay in Arrow's memory."""
     index: pd.Index[Any] = pd.Index(dictionary.to_pandas())

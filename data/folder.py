@@ -6,11 +6,12 @@ folder is `data.publish`' work.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from data.contract import Contract
 from data.errors import ContractError
 from data.sources import reading
 
@@ -52,6 +53,15 @@ class Manifest:
     def dictionary(self, name: str) -> tuple[str, ...]:
         """The files of a coded column's values, in the order of their codes."""
         return tuple(f for f in self.files if f.startswith("dict/") and _column(f) == name)
+
+    def lacking(self, names: Iterable[str], contract: Contract) -> "Manifest":
+        """The manifest with those of some columns that the contract knows and no part has, null."""
+        more = {
+            name: {"type": contract.columns[name].type, "nulls": self.rows}
+            for name in names
+            if name not in self.columns and name in contract.columns
+        }
+        return replace(self, columns={**self.columns, **more}) if more else self
 
     def grown(self, night: "Manifest") -> "Manifest":
         """What the ledger says once a part with rows of its own is appended to it."""

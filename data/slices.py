@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from data.contract import load_contract
 from data.dictionaries import Codes, read_dictionary
 from data.errors import ContractError, nearest
 from data.folder import Manifest, check_sizes, read_manifest
@@ -186,10 +187,11 @@ class LedgerFolder:
 
 
 def open_folder(path: Path) -> LedgerFolder:
-    """A ledger folder, to be read in slices.
+    """A ledger folder, to be read in slices; what it lacks of the contract's columns is null.
 
     Raises
     ------
     ContractError : no ledger folder, or a damaged one.
     """
-    return LedgerFolder(path, read_manifest(path))
+    contract = load_contract()
+    return LedgerFolder(path, read_manifest(path).lacking(contract.columns, contract))

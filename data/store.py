@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from data.contract import Contract, load_contract
-from data.encode import ledger_columns, ledger_order
+from data.encode import ledger_columns, ledger_order, null_column
 from data.errors import ContractError, nearest
 from data.folder import Manifest, is_ledger_folder, read_manifest
 from data.ledger import Column, Ledger
@@ -39,6 +39,7 @@ def read_ledger(
     path : a ledger folder; or a table in ledger form (a frame, a Parquet file or folder, a CSV),
         which is checked and refused if any row breaks the contract.
     columns : what to read beyond event type, `known_ts` and user, which always are; all without it.
+        A column of the contract that the ledger lacks reads as null.
     contract : of a table in ledger form; a ledger folder knows its own.
 
     Raises
@@ -55,8 +56,11 @@ def read_ledger(
     check_unchanged(files, seen)
     checked.report.raise_if_broken()
     found = ledger_columns(checked.table, contract, ledger_order(checked.table))
-    wanted = _wanted(found, columns, source.name)
-    columns_read = {n: found[n] for n in wanted}
+    known = load_contract().columns
+    lacks = [n for n in columns or () if n not in found and n in known]
+    nulls = {n: null_column(known[n].type, checked.table.num_rows) for n in lacks}
+    wanted = _wanted({**found, **nulls}, columns, source.name)
+    columns_read = {n: {**found, **nulls}[n] for n in wanted}
     return Ledger(columns_read, fingerprint=_fingerprint(found), source=source.name)
 
 
@@ -87,10 +91,11 @@ def _fingerprint(columns: Mapping[str, Column]) -> str:
 def _read_folder(folder: Path, columns: Collection[str] | None) -> Ledger:
     for _ in range(3):
         manifest = read_manifest(folder)
-        wanted = _wanted(manifest.columns, columns, str(folder))
+        widened = manifest.lacking(columns or (), load_contract())
+        wanted = _wanted(widened.columns, columns, str(folder))
         try:
             with reading(str(folder)):
-                found = read_columns(folder, manifest, wanted)
+                found = read_columns(folder, widened, wanted)
         except ContractError:
             if read_manifest(folder) == manifest:
                 raise

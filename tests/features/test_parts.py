@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from data.errors import ContractError, UsageError
@@ -133,3 +134,28 @@ def test_a_type_that_the_ledger_never_held_and_a_column_it_lacks(
     lacks = windows("user_id", Events("paid", "order_paid"), ["sum:no_such_column"])
     with pytest.raises(ContractError, match="no column 'no_such_column'"):
         list(feature_blocks(lacks, folder, cases, memory=2 * BASE, scratch=tmp_path))
+
+
+def test_contract_columns_that_a_ledger_lacks_are_null(tmp_path: Path) -> None:
+    events = simulate(World(n_orders=2_000, seed=4)).events
+    lacks = ["payout_id", "item_id", "weight_g", "member_level", "payment_method", "act_prob"]
+    assert set(lacks) <= set(events.column_names)
+    write_ledger_table(events.drop_columns(lacks), tmp_path / "lacks")
+    for name in lacks:
+        at = events.schema.get_field_index(name)
+        null = pa.nulls(len(events), events.schema.field(at).type)
+        events = events.set_column(at, name, null)
+    write_ledger_table(events, tmp_path / "null")
+    tables = []
+    for name in ("lacks", "null"):
+        ledger = read_ledger(tmp_path / name, TASK.columns_needed())
+        rows = spine(TASK, ledger, "first_scan")
+        columns = TASK.at_stage("first_scan")
+        tables.append(features(columns, ledger, rows))
+        blocks = feature_blocks(
+            columns, open_folder(tmp_path / name), rows, memory=2 * BASE, scratch=tmp_path
+        )
+        tables.append(pd.concat([X for _, X in blocks]))
+    assert tables[0]["user_orders_count_life"].max() > 0
+    for table in tables[1:]:
+        pd.testing.assert_frame_equal(table, tables[0], check_exact=True, check_categorical=False)
