@@ -21,12 +21,15 @@ from features.declarations import (
     Difference,
     Rate,
     Request,
+    Ring,
     Window,
     unique,
 )
-from features.grouping import asked_codes
+from features.grouping import Asked, asked_codes
 from features.measures import fill_entity
-from features.plan import Plan, cells, compile_plan
+from features.plan import Part, Plan, cells, compile_plan
+from features.ring_plan import RingPlan
+from features.rings import fill_ring
 
 Floats = NDArray[np.float64]
 
@@ -56,13 +59,22 @@ def features(
     as_of = decision_times(cases)
     by_time = np.argsort(as_of, kind="stable")
     matrix = np.empty((plan.height, len(cases)), np.float64)
-    asked = asked_codes(plan.entities, ledger, cases)
-    fill = partial(
-        fill_entity, ledger=ledger, asked=asked, as_of=as_of, by_time=by_time, out=matrix
-    )
+    asked = asked_codes(plan.parts, ledger, cases)
+    one = partial(fill, ledger=ledger, asked=asked, as_of=as_of, by_time=by_time, out=matrix)
     with ThreadPoolExecutor(max_workers=threads) as pool:
-        list(pool.map(fill, plan.entities))
+        list(pool.map(one, plan.parts))
     return finished(plan, cases, matrix)
+
+
+def fill(
+    part: Part, ledger: Ledger, asked: Asked, as_of: NDArray[np.int64],
+    by_time: NDArray[np.intp], out: Floats,
+) -> None:  # fmt: skip
+    """Fill the rows of one part of a plan; see `features.measures.fill_entity`."""
+    if isinstance(part, RingPlan):
+        fill_ring(part, ledger, asked, as_of, by_time, out)
+    else:
+        fill_entity(part, ledger, asked, as_of, by_time, out)
 
 
 def finished(plan: Plan, cases: pd.DataFrame, matrix: Floats) -> pd.DataFrame:
@@ -102,7 +114,7 @@ def _compose(plan: Plan, cases: pd.DataFrame, matrix: Floats) -> dict[str, "pd.S
     for row, d in enumerate(plan.definitions):
         if isinstance(d, Request) and d.equals is None and not _numeric(_asked(d, cases)):
             texts[d.name] = _asked(d, cases)
-        elif not isinstance(d, Window) or d.aggregate == "mean":
+        elif not isinstance(d, Window | Ring) or d.aggregate == "mean":
             matrix[row] = _value(d, plan, cases, matrix)
     return texts
 
@@ -110,7 +122,7 @@ def _compose(plan: Plan, cases: pd.DataFrame, matrix: Floats) -> dict[str, "pd.S
 def _value(d: Declaration, plan: Plan, cases: pd.DataFrame, matrix: Floats) -> Floats:
     if isinstance(d, Request):
         return _attribute(d, cases)
-    if isinstance(d, Window):
+    if isinstance(d, Window | Ring):
         found = [matrix[plan.rows[cell]] for cell in cells(d)]
         return _quotient(*found) if d.aggregate == "mean" else found[0]
     a, b = (_value(part, plan, cases, matrix) for part in (d.a, d.b))

@@ -14,10 +14,20 @@ from typing import Any, Final
 from data.contract import Contract, load_contract
 from data.errors import UsageError, nearest
 from data.toml_text import toml_text
-from features.declarations import STAGES, Composite, Declaration, Events, Request, Window, unique
+from features.declarations import (
+    STAGES,
+    Composite,
+    Declaration,
+    Events,
+    Links,
+    Request,
+    Ring,
+    Window,
+    unique,
+)
 from features.label_form import label_columns, label_sets, label_words, read_label
 from features.task_file import listed, merge, read_chain, text_of
-from features.toml_form import blocks, canonical, check_keys, expand
+from features.toml_form import Named, blocks, canonical, check_keys, expand
 from features.vocabulary import check_events, check_reasons, check_where
 
 DEFAULT_TASK: Final = "advance_refund"
@@ -37,6 +47,7 @@ class Task:
     label : the table `[label]`, which `features.labels` reads; a key with a table is a target.
     models : hyper-parameters per target. policy : settings of the decision.
     columns, event_types : what the ledger may hold beyond the vocabulary.
+    links : the ways of linking that rings name.
     """
 
     name: str
@@ -50,6 +61,7 @@ class Task:
     policy: Mapping[str, Any] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
     event_types: tuple[str, ...] = ()
+    links: Mapping[str, Links] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "declarations", canonical(unique(self.declarations)))
@@ -90,7 +102,13 @@ class Task:
                 raise UsageError(
                     f"events '{events.name}' means two things", where=self.name, fix=fix
                 )
-        return replace(self, event_sets=sets, declarations=(*self.declarations, *more))
+        links = dict(self.links)
+        for way in (x.links for d in more for x in leaves(d) if isinstance(x, Ring)):
+            if links.setdefault(way.name, way) != way:
+                fix = "give the new links another name"
+                raise UsageError(f"links '{way.name}' means two things", where=self.name, fix=fix)
+        declarations = (*self.declarations, *more)
+        return replace(self, event_sets=sets, links=links, declarations=declarations)
 
     def at_stage(self, stage: str) -> tuple[Declaration, ...]:
         """The model's columns that exist at a stage: its own and those of earlier stages."""
@@ -122,11 +140,17 @@ class Task:
         """Every window that some feature is or is made of."""
         return (leaf for d in self.declarations for leaf in leaves(d) if isinstance(leaf, Window))
 
+    def rings(self) -> Iterator[Ring]:
+        """Every ring that some feature is or is made of."""
+        return (leaf for d in self.declarations for leaf in leaves(d) if isinstance(leaf, Ring))
+
     def columns_needed(self) -> set[str]:
         """The ledger's columns that spine, features and event sets read."""
         needed = {"event_type", "event_ts", "known_ts", "user_id", self.case, *self.request}
         needed.update(c for events in self.event_sets.values() for c in events.where)
         needed.update(w.column for w in self.windows() if w.column)
+        needed.update(ring.column for ring in self.rings() if ring.column)
+        needed.update(column for ring in self.rings() for column in ring.links.caps)
         needed |= label_columns(read_label(self.label, self.name))
         return needed | set(self.entity_columns())
 
@@ -140,8 +164,8 @@ class Task:
         return load_contract().adding(columns=self.columns, event_types=self.event_types)
 
 
-def leaves(d: Declaration) -> Iterator[Window | Request]:
-    """The windows and request attributes that a declaration is made of."""
+def leaves(d: Declaration) -> Iterator[Window | Request | Ring]:
+    """The windows, request attributes and rings that a declaration is made of."""
     if isinstance(d, Composite):
         yield from leaves(d.a)
         yield from leaves(d.b)
@@ -156,6 +180,8 @@ def events_of(d: Declaration) -> Iterator[Events]:
             yield leaf.events
             if leaf.breaker:
                 yield leaf.breaker
+        elif isinstance(leaf, Ring) and leaf.events:
+            yield leaf.events
 
 
 def load_task(name_or_path: str | Path = DEFAULT_TASK) -> Task:
@@ -168,9 +194,10 @@ def load_task(name_or_path: str | Path = DEFAULT_TASK) -> Task:
     chain, where = read_chain(name_or_path), str(name_or_path)
     merged = merge(chain)
     sets = {n: _read_events(n, t, where) for n, t in merged["events"].items()}
+    links = {n: Links(n, caps) for n, caps in merged["links"].items()}
     found: dict[str, Declaration] = {}
     for tables in chain:
-        found |= {d.name: d for d in unique(expand(tables, sets, where))}
+        found |= {d.name: d for d in unique(expand(tables, Named(sets, links), where))}
     spine = merged["spine"]
     check_keys(spine, _SPINE, f"{where}: [spine]")
     if "trigger" not in spine:
@@ -188,6 +215,7 @@ def load_task(name_or_path: str | Path = DEFAULT_TASK) -> Task:
         policy=merged["policy"],
         columns=merged["columns"],
         event_types=merged["event_types"],
+        links=links,
     )
 
 
@@ -197,6 +225,7 @@ def dump_task(task: Task) -> str:
         ("columns", dict(sorted(task.columns.items()))),
         ("event_types", {"extra": list(task.event_types)} if task.event_types else {}),
         *((f"events.{n}", _events_table(e)) for n, e in sorted(task.event_sets.items())),
+        *((f"links.{n}", x.caps) for n, x in sorted(task.links.items())),
         ("spine", _spine_table(task)),
         ("label", {k: v for k, v in task.label.items() if k not in task.targets}),
         *((f"label.{n}", task.label[n]) for n in task.targets),

@@ -1,0 +1,90 @@
+"""Rings equal a graph rebuilt for every decision, see no future, and do not depend on any order."""
+
+from random import Random
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.ledger import Ledger, ledger_of
+from features.declarations import LIFE, Declaration, Events, Links, Ring, days, rate
+from features.engine import features
+
+Row = dict[str, Any]
+BADS, ASKS = Events("bads", "bad"), Events("asks", ["ask", "pay"])
+COLUMNS = {
+    "event_id": "str", "event_type": "str", "event_ts": "time", "known_ts": "time",
+    "user_id": "str", "device_id": "str", "address_id": "str", "amount_cents": "Int64",
+}  # fmt: skip
+
+
+def rings(links: Links) -> list[Declaration]:
+    """Every aggregate, with and without a window."""
+    counted = [
+        Ring(links, aggregate, events, column, over)
+        for aggregate, column in (("count", None), ("joined", None), ("sum", "amount_cents"))
+        for events in (BADS, ASKS)
+        for over in (days(2), days(5), LIFE)
+    ]
+    bad = rate(Ring(links, "count", BADS), Ring(links, "count", ASKS, over=days(5)), (0.1, 4))
+    return [Ring(links, "size"), Ring(links, "age", ASKS), *counted, bad]
+
+
+def drawn(rng: Random, worlds: ModuleType) -> tuple[list[Row], list[Row]]:
+    """Events and decisions of a few users who keep meeting, so that hubs form and rings part."""
+    users = [*(f"u{n}" for n in range(rng.choice([3, 6, 12]))), None]
+    places = [*(f"p{n}" for n in range(rng.choice([2, 6, 12]))), None]
+
+    def moment() -> Any:
+        return worlds.at({"day": rng.randrange(9), "beside": rng.choice(worlds.BESIDE)})
+
+    events = [
+        {"event_type": rng.choice(["ask", "pay", "bad"]), "user_id": rng.choice(users)}
+        | {"device_id": rng.choice(places), "address_id": rng.choice(places)}
+        | {"amount_cents": rng.choice([0, 1, 20, None])}
+        | {"known_ts": (at := moment()), "event_ts": at}
+        for _ in range(rng.choice([0, 5, 30, 60]))
+    ]
+    cases = [{"user_id": rng.choice([*users, "stranger"]), "as_of": moment()} for _ in range(20)]
+    return worlds.numbered(events), cases
+
+
+def ledger(rows: list[Row], worlds: ModuleType) -> Ledger:
+    return ledger_of(worlds.typed(rows, COLUMNS))
+
+
+def frame(rows: list[Row], worlds: ModuleType) -> pd.DataFrame:
+    return worlds.typed(rows, {"as_of": "time", "user_id": "str"})
+
+
+def ways() -> st.SearchStrategy[Links]:
+    caps = [{"device_id": 2}, {"device_id": 2, "address_id": 3}, {"device_id": 3, "address_id": 2},
+            {"device_id": 4, "address_id": 4}, {"address_id": 99}]  # fmt: skip
+    return st.sampled_from([Links("way", found) for found in caps])
+
+
+@given(seed=st.randoms(use_true_random=True), links=ways())
+def test_rings_equal_a_graph_built_anew_for_every_decision(
+    seed: Random, links: Links, worlds: ModuleType, naive: ModuleType
+) -> None:
+    events, cases = drawn(seed, worlds)
+    X = features(rings(links), ledger(events, worlds), frame(cases, worlds))
+    expected = naive.naive_features(rings(links), events, cases)
+    for name, values in expected.items():
+        assert [None if pd.isna(v) else v for v in X[name]] == values, name
+
+
+@given(seed=st.randoms(use_true_random=True), links=ways())
+def test_the_future_and_the_order_of_decisions_change_no_answer(
+    seed: Random, links: Links, worlds: ModuleType, time_travel: ModuleType
+) -> None:
+    events, cases = drawn(seed, worlds)
+    table, asked = worlds.typed(events, COLUMNS), frame(cases, worlds)
+    cut = pd.Timestamp(worlds.ORIGIN + days(seed.randrange(10)))
+    time_travel.check(rings(links), table, asked, cut)
+    whole = features(rings(links), ledger_of(table), asked)
+    order = seed.sample(range(len(cases)), len(cases))
+    again = features(rings(links)[::-1], ledger_of(table), asked.iloc[order], threads=1)
+    pd.testing.assert_frame_equal(again[whole.columns], whole.iloc[order])
