@@ -47,7 +47,6 @@ class Task:
     label : the table `[label]`, which `features.labels` reads; a key with a table is a target.
     models : hyper-parameters per target. policy : settings of the decision.
     columns, event_types : what the ledger may hold beyond the vocabulary.
-    links : the ways of linking that rings name.
     """
 
     name: str
@@ -61,7 +60,6 @@ class Task:
     policy: Mapping[str, Any] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
     event_types: tuple[str, ...] = ()
-    links: Mapping[str, Links] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "declarations", canonical(unique(self.declarations)))
@@ -102,13 +100,7 @@ class Task:
                 raise UsageError(
                     f"events '{events.name}' means two things", where=self.name, fix=fix
                 )
-        links = dict(self.links)
-        for way in (x.links for d in more for x in leaves(d) if isinstance(x, Ring)):
-            if links.setdefault(way.name, way) != way:
-                fix = "give the new links another name"
-                raise UsageError(f"links '{way.name}' means two things", where=self.name, fix=fix)
-        declarations = (*self.declarations, *more)
-        return replace(self, event_sets=sets, links=links, declarations=declarations)
+        return replace(self, event_sets=sets, declarations=(*self.declarations, *more))
 
     def at_stage(self, stage: str) -> tuple[Declaration, ...]:
         """The model's columns that exist at a stage: its own and those of earlier stages."""
@@ -144,13 +136,23 @@ class Task:
         """Every ring that some feature is or is made of."""
         return (leaf for d in self.declarations for leaf in leaves(d) if isinstance(leaf, Ring))
 
+    @property
+    def links(self) -> dict[str, Links]:
+        """The ways of linking that rings name."""
+        found: dict[str, Links] = {}
+        for links in (ring.links for ring in self.rings()):
+            if found.setdefault(links.name, links) != links:
+                fix = "give one of them another name"
+                raise UsageError(f"links '{links.name}' means two things", where=self.name, fix=fix)
+        return dict(sorted(found.items()))
+
     def columns_needed(self) -> set[str]:
         """The ledger's columns that spine, features and event sets read."""
         needed = {"event_type", "event_ts", "known_ts", "user_id", self.case, *self.request}
         needed.update(c for events in self.event_sets.values() for c in events.where)
         needed.update(w.column for w in self.windows() if w.column)
         needed.update(ring.column for ring in self.rings() if ring.column)
-        needed.update(column for ring in self.rings() for column in ring.links.caps)
+        needed.update(column for links in self.links.values() for column in links.caps)
         needed |= label_columns(read_label(self.label, self.name))
         return needed | set(self.entity_columns())
 
@@ -215,7 +217,6 @@ def load_task(name_or_path: str | Path = DEFAULT_TASK) -> Task:
         policy=merged["policy"],
         columns=merged["columns"],
         event_types=merged["event_types"],
-        links=links,
     )
 
 
@@ -225,7 +226,7 @@ def dump_task(task: Task) -> str:
         ("columns", dict(sorted(task.columns.items()))),
         ("event_types", {"extra": list(task.event_types)} if task.event_types else {}),
         *((f"events.{n}", _events_table(e)) for n, e in sorted(task.event_sets.items())),
-        *((f"links.{n}", x.caps) for n, x in sorted(task.links.items())),
+        *((f"links.{n}", links.caps) for n, links in task.links.items()),
         ("spine", _spine_table(task)),
         ("label", {k: v for k, v in task.label.items() if k not in task.targets}),
         *((f"label.{n}", task.label[n]) for n in task.targets),
