@@ -102,6 +102,7 @@ def sweep(
     below[:, measures] = 1
     holder = np.full(a.size, NOBODY, np.int32)
     told = np.zeros(measures + 1, np.int64)
+    touched, amount = np.empty(measures, np.int64), np.empty(measures, np.int64)
     left = np.zeros(gone.shape[0], np.int64)
     link, cut, entered = 0, 0, 0
     for i in range(asked.size):
@@ -113,11 +114,41 @@ def sweep(
             _cut(holder[by_end[cut]], node, below)
             cut += 1
         while entered < who.size and event_at[entered] < known[i]:
-            _count(entered, -1, 1, who, word, values, bits, columns, leaving, node, own, below)
+            _count(
+                entered,
+                -1,
+                1,
+                who,
+                word,
+                values,
+                bits,
+                columns,
+                leaving,
+                node,
+                own,
+                below,
+                touched,
+                amount,
+            )
             entered += 1
         for k in range(left.size):
             while left[k] < who.size and event_at[left[k]] < gone[k, i]:
-                _count(left[k], k, -1, who, word, values, bits, columns, leaving, node, own, below)
+                _count(
+                    left[k],
+                    k,
+                    -1,
+                    who,
+                    word,
+                    values,
+                    bits,
+                    columns,
+                    leaving,
+                    node,
+                    own,
+                    below,
+                    touched,
+                    amount,
+                )
                 left[k] += 1
         _answer(i, asked[i], node, own, below, shares, as_of_ms[i], out)
 
@@ -131,36 +162,44 @@ def _link(
     The two ways to the root become one. `told` is what the nodes above u have gained so far, and
     those above v lost.
     """
-    told[:] = 0
     moved = False
+    told[:] = 0
     while True:
         while node[u, LASTS] >= ends[link]:
             u = node[u, PARENT]
             if moved:
-                below[u] += told
+                _add(below, u, told, 1)
         while node[v, LASTS] >= ends[link]:
             v = node[v, PARENT]
             if moved:
-                below[v] -= told
+                _add(below, v, told, -1)
         if u == v:
             holder[link] = NOBODY
             return
         if node[u, RANK] > node[v, RANK]:
             u, v = v, u
-            told[:] = -told
+            for m in range(told.size):
+                told[m] = -told[m]
         parent, weaker = node[u, PARENT], node[u, BY]
         node[u, PARENT], node[u, LASTS], node[u, BY] = v, ends[link], link
         holder[link] = u
-        below[v] += below[u]
-        told[:] = below[u] - told
+        for m in range(told.size):
+            below[v, m] += below[u, m]
+            told[m] = below[u, m] - told[m]
         moved = True
         if parent == NOBODY:
             while node[v, PARENT] != NOBODY:
                 v = node[v, PARENT]
-                below[v] += told
+                _add(below, v, told, 1)
             return
-        below[parent] -= told
+        _add(below, parent, told, -1)
         u, v, link = v, parent, weaker
+
+
+@njit(cache=True, nogil=True)
+def _add(below: Ints, u: int, told: Ints, sign: int) -> None:
+    for m in range(told.size):
+        below[u, m] += sign * told[m]
 
 
 @njit(cache=True, nogil=True)
@@ -171,7 +210,7 @@ def _cut(child: int, node: Shorts, below: Ints) -> None:
     parent = node[child, PARENT]
     node[child, PARENT], node[child, LASTS], node[child, BY] = NOBODY, NOBODY, NOBODY
     while parent != NOBODY:
-        below[parent] -= below[child]
+        _add(below, parent, below[child], -1)
         parent = node[parent, PARENT]
 
 
@@ -179,16 +218,21 @@ def _cut(child: int, node: Shorts, below: Ints) -> None:
 def _count(
     e: int, window: int, sign: int, who: Shorts, word: Words, values: Ints,
     bits: Ints, columns: Ints, leaving: Ints, node: Shorts, own: Ints, below: Ints,
+    touched: Ints, amount: Ints,
 ) -> None:  # fmt: skip
     """An event enters all windows (-1), or leaves those of one length."""
+    n = 0
     for m in range(bits.size):
         if (window < 0 or leaving[m] == window) and (word[e] >> np.uint64(bits[m])) & np.uint64(1):
-            value = sign * (values[columns[m], e] if columns[m] >= 0 else np.int64(1))
-            u = who[e]
-            own[u, m] += value
-            while u != NOBODY:
-                below[u, m] += value
-                u = node[u, PARENT]
+            amount[n] = sign * (values[columns[m], e] if columns[m] >= 0 else np.int64(1))
+            touched[n] = m
+            own[who[e], m] += amount[n]
+            n += 1
+    u = who[e] if n else NOBODY
+    while u != NOBODY:
+        for t in range(n):
+            below[u, touched[t]] += amount[t]
+        u = node[u, PARENT]
 
 
 @njit(cache=True, nogil=True)
