@@ -225,6 +225,11 @@ class Ring(About):
         super().__post_init__()
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """What a decision is asked for: its user."""
+        return ("user_id",)
+
+    @property
     def name(self) -> str:
         """`ring`, links, events, aggregate, column, window."""
         parts = ["ring", self.links.name, *([self.events.name] if self.events else [])]
@@ -424,4 +429,4 @@ def _check_about(d: About, where: str) -> None:
 def _user_level(d: About) -> bool:
     if isinstance(d, Composite):
         return _user_level(d.a) and _user_level(d.b)
-    return isinstance(d, Ring) or (isinstance(d, Window) and d.keys == ("user_id",))
+    return isinstance(d, Window | Ring) and d.keys == ("user_id",)

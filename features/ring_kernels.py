@@ -65,6 +65,19 @@ def meetings(
 
 
 @njit(cache=True, nogil=True)
+def sharing(user: Shorts, key: Shorts, first: Shorts, shares: NDArray[np.bool_]) -> None:
+    """Mark who has an identity in common with another; `first` holds each one's first user."""
+    for j in range(key.size):
+        k, u = key[j], user[j]
+        if k < 0 or u < 0:
+            continue
+        if first[k] == NOBODY:
+            first[k] = u
+        elif first[k] != u:
+            shares[u] = shares[first[k]] = True
+
+
+@njit(cache=True, nogil=True)
 def firsts(word: Words, bit: int, to: int, who: Shorts, seen: NDArray[np.bool_]) -> None:
     """Set bit `to` of everybody's first event that has bit `bit`; `seen` is scratch, all False."""
     from_, into = np.uint64(1) << np.uint64(bit), np.uint64(1) << np.uint64(to)
@@ -165,21 +178,14 @@ def _link(
     moved = False
     told[:] = 0
     while True:
-        while node[u, LASTS] >= ends[link]:
-            u = node[u, PARENT]
-            if moved:
-                _add(below, u, told, 1)
-        while node[v, LASTS] >= ends[link]:
-            v = node[v, PARENT]
-            if moved:
-                _add(below, v, told, -1)
+        u = _climb(u, ends[link], node, below, told, 1 if moved else 0)
+        v = _climb(v, ends[link], node, below, told, -1 if moved else 0)
         if u == v:
             holder[link] = NOBODY
             return
         if node[u, RANK] > node[v, RANK]:
             u, v = v, u
-            for m in range(told.size):
-                told[m] = -told[m]
+            _turn(told)
         parent, weaker = node[u, PARENT], node[u, BY]
         node[u, PARENT], node[u, LASTS], node[u, BY] = v, ends[link], link
         holder[link] = u
@@ -188,12 +194,33 @@ def _link(
             told[m] = below[u, m] - told[m]
         moved = True
         if parent == NOBODY:
-            while node[v, PARENT] != NOBODY:
-                v = node[v, PARENT]
-                _add(below, v, told, 1)
+            _add_above(below, v, told, node)
             return
         _add(below, parent, told, -1)
         u, v, link = v, parent, weaker
+
+
+@njit(cache=True, nogil=True)
+def _climb(u: int, lasts: int, node: Shorts, below: Ints, told: Ints, sign: int) -> int:
+    """The last user on the way up over links that end no earlier, telling everybody passed."""
+    while node[u, LASTS] >= lasts:
+        u = node[u, PARENT]
+        if sign != 0:
+            _add(below, u, told, sign)
+    return u
+
+
+@njit(cache=True, nogil=True)
+def _add_above(below: Ints, u: int, told: Ints, node: Shorts) -> None:
+    while node[u, PARENT] != NOBODY:
+        u = node[u, PARENT]
+        _add(below, u, told, 1)
+
+
+@njit(cache=True, nogil=True)
+def _turn(told: Ints) -> None:
+    for m in range(told.size):
+        told[m] = -told[m]
 
 
 @njit(cache=True, nogil=True)

@@ -146,11 +146,12 @@ def _columns(plan: RingPlan) -> list[str]:
 def _numbers(ledger: Ledger, column: str) -> Ints:
     if column == CLOCK:  # from the ledger's beginning: the sum over a large cluster must fit
         return ledger.known_us // 1000 - _origin(ledger)
-    kind = ledger[column].kind
-    if kind != "int":
-        fix = "a ring sums integer columns, which are exact in any order"
+    kind, values = ledger[column].kind, ledger[column].values
+    whole = np.nan_to_num(values).astype(np.int64) if kind == "float" else values
+    if kind not in ("int", "float") or (whole != np.nan_to_num(values)).any():
+        fix = "a ring sums whole numbers, which are exact in any order"
         raise ContractError(f"sum of the {kind} column '{column}'", where=ledger.source, fix=fix)
-    return ledger[column].values
+    return whole
 
 
 def _origin(ledger: Ledger) -> int:

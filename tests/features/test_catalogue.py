@@ -18,7 +18,24 @@ from features.task import dump_task, events_of, leaves, load_task
 TASK = load_task("advance_refund")
 SIGNALS = {
     *(f"U{n}" for n in (1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15, 17, 18, 19, 20)),
-    *("Q1", "Q2", "Q3", "Q4", "Q6", "Q7", "Q10", "M1", "M2", "M6", "I", "G1"),
+    *(
+        "Q1",
+        "Q2",
+        "Q3",
+        "Q4",
+        "Q6",
+        "Q7",
+        "Q10",
+        "M1",
+        "M2",
+        "M6",
+        "I",
+        "G1",
+        "G2",
+        "G3",
+        "G4",
+        "G6",
+    ),
 }
 TARGETS = ("y_claw", "y_abuse")
 
@@ -48,7 +65,7 @@ def matrix(market: Market) -> pd.DataFrame:
 def test_about_150_columns_say_every_signal_of_the_first_catalogue() -> None:
     assert 140 <= len(TASK.features) <= 190
     assert {d.source for d in TASK.features} >= SIGNALS
-    assert {d.source for d in TASK.policy_columns} == {"U23"}
+    assert {d.source for d in TASK.policy_columns} == {"U23", "G9"}
 
 
 def test_the_standing_of_a_user_needs_nothing_but_the_user() -> None:

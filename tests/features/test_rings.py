@@ -9,8 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.ledger import Ledger, ledger_of
+from data.market import World, simulate
+from data.market.calendar import calendar
+from data.market.parties import users
 from features.declarations import LIFE, Declaration, Events, Links, Ring, days, rate
 from features.engine import features
+from features.spine import standing_spine
+from features.task import load_task
 
 Row = dict[str, Any]
 BADS, ASKS = Events("bads", "bad"), Events("asks", ["ask", "pay"])
@@ -88,3 +93,24 @@ def test_the_future_and_the_order_of_decisions_change_no_answer(
     order = seed.sample(range(len(cases)), len(cases))
     again = features(rings(links)[::-1], ledger_of(table), asked.iloc[order], threads=1)
     pd.testing.assert_frame_equal(again[whole.columns], whole.iloc[order])
+
+
+def test_planted_rings_are_found_and_a_dormitory_is_none() -> None:
+    """The market plants rings of 4 to 12 who share devices and addresses, and halls of about 40."""
+    task, world = load_task(), World(n_orders=20_000, seed=5)
+    table = simulate(world).events
+    names = [c for c in table.column_names if c in {"event_id", *task.columns_needed()}]
+    known = ledger_of(table.select(names).to_pandas())
+    end = standing_spine(task, known, None)
+    size = features([Ring(task.links["access"], "size")], known, end).iloc[:, 0]
+    people = users(world, calendar(world))
+    homes = 2 * len(people)  # addresses from here on are shared ones
+    people = people.loc[end["user_id"].astype(int)].reset_index(drop=True)
+    in_ring = people["ring"] >= 0
+    seen = people[in_ring].groupby("ring")["ring"].transform("size")
+    assert (size[in_ring] >= seen).all()
+    assert len(seen) >= 8
+    in_hall = ~in_ring & (people["address"] >= homes)
+    assert people[in_hall].groupby("address").size().min() > task.links["access"].caps["address_id"]
+    assert size[in_hall].max() <= 3  # with the family that shares a device
+    assert (size[~in_ring] == 1).mean() > 0.85

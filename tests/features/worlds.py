@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 
 from data.ledger import Ledger, ledger_of
 from features.declarations import (
-    LIFE, Declaration, Events, Links, Request, Ring, Window, days, hours, rate,
+    LIFE,
+    Declaration,
+    Events,
+    Links,
+    Request,
+    Ring,
+    Window,
+    days,
+    hours,
+    rate,
 )  # fmt: skip
 
 Row = dict[str, Any]
