@@ -104,7 +104,7 @@ def ring(r: Ring, events: list[Row], case: Row) -> float | None:
         gone = [whole_ms(case["as_of"]) - whole_ms(t) for t in first.values()]
         return sum(gone) / len(gone) / 86_400_000 if gone else None
     inside = [e for e in found if begin is None or e["known_ts"] >= begin]
-    return len(inside) if r.column is None else sum(e[r.column] or 0 for e in inside)
+    return float(len(inside) if r.column is None else sum(e[r.column] or 0 for e in inside))
 
 
 def cluster(links: Links, past: list[Row], user: Any) -> set[Any]:

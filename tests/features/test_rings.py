@@ -61,7 +61,8 @@ def ledger(rows: list[Row], worlds: ModuleType) -> Ledger:
 
 
 def frame(rows: list[Row], worlds: ModuleType) -> pd.DataFrame:
-    return worlds.typed(rows, {"as_of": "time", "user_id": "str"})
+    found: pd.DataFrame = worlds.typed(rows, {"as_of": "time", "user_id": "str"})
+    return found
 
 
 def ways() -> st.SearchStrategy[Links]:
