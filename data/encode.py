@@ -45,7 +45,7 @@ def ledger_columns(
 
 
 def _sorted(table: pa.Table) -> bool:
-    known, event = (_microseconds(table.column(c)) for c in ORDER[:2])
+    known, event = (microseconds(table.column(c)) for c in ORDER[:2])
     step, inner = np.diff(known), np.diff(event)
     if (step < 0).any() or ((step == 0) & (inner < 0)).any():
         return False
@@ -58,7 +58,7 @@ def _sorted(table: pa.Table) -> bool:
 def column_of(values: pa.ChunkedArray, kind: str) -> Column:
     """Typed values as a column; a kind that is no time or number is coded."""
     if kind == "time":
-        return Column("time", _microseconds(values))
+        return Column("time", microseconds(values))
     if kind == "int":
         valid = pc.is_valid(values).to_numpy() if values.null_count else None
         return Column("int", np.ascontiguousarray(pc.fill_null(values, 0).to_numpy()), valid)
@@ -109,6 +109,7 @@ def _ranked(codes: NDArray[np.int32], dictionary: pa.Array) -> tuple[NDArray[np.
     return rank[codes], dictionary.take(pa.array(order))
 
 
-def _microseconds(values: pa.ChunkedArray) -> NDArray[np.int64]:
+def microseconds(values: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Times as integers since 1970."""
     whole = pc.fill_null(values.cast(pa.int64()), NULL_TIME)
     return np.ascontiguousarray(whole.to_numpy(), np.int64)

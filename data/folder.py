@@ -7,14 +7,14 @@ folder is `data.publish`' work.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from data.errors import ContractError
 from data.sources import reading
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 
 
@@ -22,9 +22,10 @@ MANIFEST = "manifest.json"
 class Manifest:
     """What a ledger folder holds.
 
-    `columns[name]` = {type, nulls}, `type` the contract's; `event_types` and `key_types` are what
-    the mapping declared beyond the contract; `watermark` is the last `known_ts` in microseconds;
-    `files[name]` = {sha256, bytes}. `fingerprint` covers the data and the currency, not the
+    `columns[name]` = {type, nulls, total}, `type` the contract's, `total` the sum of an integer
+    column's absolute values; `event_types` are those declared beyond the contract, `key_types` of
+    keys, declared or as found; `watermark` is the last `known_ts` in microseconds. `files[name]` =
+    {sha256, bytes}, in the order written. `fingerprint` covers the data and the currency, not the
     quarantine, whose rows name the paths they came from; `seal` covers the manifest itself.
     """
 
@@ -45,8 +46,41 @@ class Manifest:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The data files, in order."""
+        """The data files, in order: one from the start, one of each append."""
         return tuple(f for f in self.files if f.startswith("part-"))
+
+    def dictionary(self, name: str) -> tuple[str, ...]:
+        """The files of a coded column's values, in the order of their codes."""
+        return tuple(f for f in self.files if f.startswith("dict/") and _column(f) == name)
+
+    def grown(self, night: "Manifest") -> "Manifest":
+        """What the ledger says once a part with rows of its own is appended to it."""
+        columns = {
+            n: _added(self, night, n) for n in dict.fromkeys([*self.columns, *night.columns])
+        }
+        return replace(
+            self,
+            rows=self.rows + night.rows,
+            watermark=night.watermark,
+            columns=columns,
+            event_types=tuple(dict.fromkeys((*self.event_types, *night.event_types))),
+            key_types={**night.key_types, **self.key_types},
+            one_clock=tuple(dict.fromkeys((*self.one_clock, *night.one_clock))),
+            quarantined=self.quarantined + night.quarantined,
+            duplicates_dropped=self.duplicates_dropped + night.duplicates_dropped,
+        )
+
+
+def _column(file: str) -> str:
+    """The column of `dict/<column>-<n>.parquet`."""
+    return file.removeprefix("dict/").rpartition("-")[0]
+
+
+def _added(old: Manifest, night: Manifest, name: str) -> dict[str, Any]:
+    """A column's facts over both; where one lacks the column, its rows are nulls."""
+    entries = [dict(m.columns.get(name, {"nulls": m.rows})) for m in (old, night)]
+    added = {k: sum(e.get(k, 0) for e in entries) for k in ("nulls", "total")}
+    return entries[0] | entries[1] | added
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -68,7 +102,8 @@ def read_manifest(folder: Path) -> Manifest:
     except (ValueError, TypeError, KeyError) as e:
         raise ContractError(f"no usable manifest: {e!r}", where=where, fix=_FIX) from e
     if manifest.format != FORMAT:
-        raise ContractError(f"format {manifest.format} is unknown", where=where, fix=_FIX)
+        what = f"written in format {manifest.format}, this version reads format {FORMAT}"
+        raise ContractError(what, where=where, fix=_FIX)
     if manifest.seal != sealed(manifest).seal:
         raise ContractError("was changed after it was written", where=where, fix=_FIX)
     return manifest
@@ -76,8 +111,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 def sealed(manifest: Manifest) -> Manifest:
     """The manifest with a hash over everything else it says."""
-    said = asdict(replace(manifest, seal=""))
-    text = json.dumps(said, sort_keys=True)
+    text = json.dumps(vars(manifest) | {"seal": ""}, sort_keys=True)
     return replace(manifest, seal=hashlib.sha256(text.encode()).hexdigest())
 
 

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from data.errors import ContractError, nearest
@@ -25,6 +27,10 @@ KEYS = (
     "device_id",
     "address_id",
     "tracking_id",
+    "payout_id",
+    "phone_id",
+    "ip_id",
+    "evidence_hash",
 )
 NULL_CODE = -1
 UNKNOWN_CODE = -2  # an id the ledger has never seen: empty history, not a null key
@@ -62,6 +68,16 @@ class Column:
         codes[codes < 0] = UNKNOWN_CODE
         codes[ids.isna().to_numpy()] = NULL_CODE
         return codes
+
+    def distinct(self, codes: NDArray[np.int32]) -> NDArray[np.int32]:
+        """The codes that occur, nulls left out, in the order of their values."""
+        if self.dictionary is None:
+            raise ContractError(f"a {self.kind} column has no codes")
+        seen = np.zeros(len(self.dictionary) + 1, bool)
+        seen[codes] = True  # a null marks the last place
+        found = np.flatnonzero(seen[:-1]).astype(np.int32)
+        values = pa.array(self.dictionary.take(found), from_pandas=True)
+        return np.asarray(found[pc.array_sort_indices(values).to_numpy()])
 
     def decode(self, codes: NDArray[Any]) -> "pd.Series[Any]":
         """A categorical series of original values; negative codes are null."""

@@ -1,35 +1,38 @@
-"""The files of a ledger folder: columns into a part and its dictionaries, and back.
+"""The parts of a ledger folder: columns into a file, and all files' columns into memory.
 
 In a part, keys and texts are int32 codes (-1 null) with their values in `dict/`, times are
 `timestamp[us, UTC]`, money is int64. Pages carry checksums, so a read verifies what it reads.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data.encode import index_of
+from data.dictionaries import read_coded, read_values
 from data.errors import ContractError
 from data.folder import Manifest, check_sizes
-from data.ledger import NULL_TIME, Column
+from data.ledger import NULL_CODE, NULL_TIME, Column
 from data.sources import reading
 
 _ROW_GROUP = 1 << 20
 _KIND = {"key": "code", "text": "code", "bool": "code"}
 _EMPTY = {"code": np.int32, "time": np.int64, "int": np.int64, "float": np.float64}
 _TIME = pa.timestamp("us", tz="UTC")
+_ARROW = {"code": pa.int32(), "time": _TIME, "int": pa.int64(), "float": pa.float64()}
+_NULL = {"code": NULL_CODE, "time": NULL_TIME}
 
 
 def read_columns(folder: Path, manifest: Manifest, names: tuple[str, ...]) -> dict[str, Column]:
     """Row groups into columns allocated once, two at a time."""
     coded = [n for n in names if kind_of(manifest, n) == "code"]
-    check_sizes(folder, manifest, (*manifest.parts, *(f"dict/{n}.parquet" for n in coded)))
+    files = [f for n in coded for f in manifest.dictionary(n)]
+    check_sizes(folder, manifest, (*manifest.parts, *files))
     arrays = {n: np.empty(manifest.rows, _EMPTY[kind_of(manifest, n)]) for n in names}
     valid = {
         n: np.ones(manifest.rows, bool)
@@ -37,61 +40,86 @@ def read_columns(folder: Path, manifest: Manifest, names: tuple[str, ...]) -> di
         if kind_of(manifest, n) == "int" and manifest.columns[n]["nulls"]
     }
 
-    def read(job: tuple[Path, int, int, Any]) -> None:
-        path, group, start, metadata = job
-        file = pq.ParquetFile(path, metadata=metadata, page_checksum_verification=True)
-        table = file.read_row_group(group, columns=list(names), use_threads=False)
-        rows = slice(start, start + table.num_rows)
+    def read(job: Job) -> None:
+        table = read_group(job, manifest, names)
+        rows = slice(job.start, job.start + table.num_rows)
         for name in names:
-            column = table.column(name)
-            if name in valid:
-                valid[name][rows] = column.is_valid().to_numpy()
-            arrays[name][rows] = plain(column, kind_of(manifest, name))
+            arrays[name][rows], known = unpacked(table.column(name), kind_of(manifest, name))
+            if known is not None:
+                valid[name][rows] = known
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(read, row_groups(folder, manifest)))
-    return {
-        n: Column(
-            kind_of(manifest, n),
-            arrays[n],
-            valid.get(n),
-            read_dictionary(folder, n) if n in coded else None,
-        )
-        for n in names
-    }
+    columns = {n: Column(kind_of(manifest, n), arrays[n], valid.get(n)) for n in names}
+    return columns | {n: _with_values(folder, manifest, n, columns[n]) for n in coded}
 
 
-def row_groups(folder: Path, manifest: Manifest) -> list[tuple[Path, int, int, Any]]:
-    """(file, row group, first row in the ledger, metadata) of every row group, in order."""
+def _with_values(folder: Path, manifest: Manifest, name: str, column: Column) -> Column:
+    """A coded column with its dictionary."""
+    dictionary, rank = read_coded(folder, manifest, name)
+    codes = column.values if rank is None else rank[column.values]
+    return replace(column, values=codes, dictionary=dictionary)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A row group to read; `start` is its first row's place in the ledger."""
+
+    path: Path
+    group: int
+    start: int
+    metadata: Any = field(repr=False)
+
+
+def row_groups(folder: Path, manifest: Manifest) -> list[Job]:
+    """Every row group, in order."""
     jobs, start = [], 0
     for part in manifest.parts:
-        metadata = pq.read_metadata(folder / part)
+        with reading(str(folder / part)):
+            metadata = pq.read_metadata(folder / part)
         for group in range(metadata.num_row_groups):
-            jobs.append((folder / part, group, start, metadata))
+            jobs.append(Job(folder / part, group, start, metadata))
             start += metadata.row_group(group).num_rows
     if start != manifest.rows:
         raise ContractError(f"{start} rows found, {manifest.rows} written", where=str(folder))
     return jobs
 
 
-def plain(column: pa.ChunkedArray, kind: str) -> Any:
-    """The values of a column as numpy holds them."""
+def read_group(job: Job, manifest: Manifest, names: Iterable[str]) -> pa.Table:
+    """Columns of a row group as they are stored; what came later than its part is null."""
+    with reading(str(job.path)):
+        file = pq.ParquetFile(job.path, metadata=job.metadata, page_checksum_verification=True)
+        here = set(file.schema_arrow.names)
+        table = file.read_row_group(job.group, [n for n in names if n in here], use_threads=False)
+    rows = job.metadata.row_group(job.group).num_rows
+    found = {
+        n: table.column(n) if n in here else pa.nulls(rows, _ARROW[kind_of(manifest, n)])
+        for n in names
+    }
+    return pa.table(found)
+
+
+def unpacked(column: pa.ChunkedArray, kind: str) -> tuple[Any, Any]:
+    """The values of a column as numpy holds them, and where an integer is known (None: all are)."""
+    if kind == "int" and column.null_count:
+        pieces = [_integers(chunk) for chunk in column.chunks]
+        values, known = (np.concatenate(side) for side in zip(*pieces, strict=True))
+        return values, known
     if kind == "time":
         column = column.cast(pa.int64())
-        return (column.fill_null(NULL_TIME) if column.null_count else column).to_numpy()
-    if kind == "int" and column.null_count:
-        column = column.fill_null(0)
-    return column.to_numpy()
+    if column.null_count and kind in _NULL:
+        column = column.fill_null(_NULL[kind])
+    return column.to_numpy(), None
 
 
-def read_dictionary(folder: Path, name: str) -> "pd.Index[Any]":
-    """The values of a coded column."""
-    return index_of(_values(folder, name))
-
-
-def _values(folder: Path, name: str) -> pa.ChunkedArray:
-    path = folder / "dict" / f"{name}.parquet"
-    return pq.read_table(path, page_checksum_verification=True).column(0)
+def _integers(chunk: pa.Array) -> tuple[Any, Any]:
+    """Integers, 0 where null, and where they are known: off the buffers, five times as fast."""
+    end, (bits, raw) = chunk.offset + len(chunk), chunk.buffers()
+    if bits is None:
+        return chunk.to_numpy(), np.ones(len(chunk), np.bool_)
+    unpacked_bits = np.unpackbits(np.frombuffer(bits, np.uint8), count=end, bitorder="little")
+    known = unpacked_bits[chunk.offset :].view(np.bool_)
+    return np.frombuffer(raw, np.int64)[chunk.offset : end] * known, known
 
 
 def kind_of(manifest: Manifest, name: str) -> Any:
@@ -125,15 +153,6 @@ def arrow_of(column: Column) -> pa.Array:
     return pa.array(values, mask=None if column.valid is None else ~column.valid)
 
 
-def write_dictionaries(folder: Path, columns: Mapping[str, Column]) -> None:
-    """Write one file of values for every coded column."""
-    folder.mkdir()
-    for name, column in columns.items():
-        if column.dictionary is not None:
-            values = pa.array(column.dictionary, from_pandas=True)
-            write_table(pa.table({"value": values}), folder / f"{name}.parquet")
-
-
 def write_table(table: pa.Table, path: Path) -> None:
     """Write a table so that it is read fast and every page can be verified."""
     pq.write_table(
@@ -149,23 +168,26 @@ def write_table(table: pa.Table, path: Path) -> None:
 
 def read_rows(folder: Path, manifest: Manifest) -> pa.Table:
     """All rows of a ledger folder as a typed table, `event_id` included; coded columns as such."""
+    names = ["event_id", *manifest.columns]
+    tables = [read_group(job, manifest, names) for job in row_groups(folder, manifest)]
     with reading(str(folder)):
-        tables = [
-            pq.read_table(folder / part, page_checksum_verification=True) for part in manifest.parts
-        ]
-        table = pa.concat_tables(tables)
-        for at, name in enumerate(table.column_names):
-            if name in manifest.columns and kind_of(manifest, name) == "code":
-                coded = _coded(table.column(name), _values(folder, name).combine_chunks())
-                table = table.set_column(at, name, coded)
+        return decoded(folder, manifest, pa.concat_tables(tables))
+
+
+def decoded(folder: Path, manifest: Manifest, table: pa.Table) -> pa.Table:
+    """Stored rows with their codes' values."""
+    for at, name in enumerate(table.column_names):
+        if name in manifest.columns and kind_of(manifest, name) == "code":
+            values = read_values(folder, manifest, name).combine_chunks()
+            table = table.set_column(at, name, _coded(table.column(name), values))
     return table
 
 
 def _coded(codes: pa.ChunkedArray, dictionary: pa.Array) -> pa.ChunkedArray:
     chunks = []
     for chunk in codes.chunks:
-        raw = chunk.to_numpy()
-        if len(raw) and (raw.max() >= len(dictionary) or raw.min() < -1):
+        raw = chunk.fill_null(NULL_CODE).to_numpy()
+        if len(raw) and (raw.max() >= len(dictionary) or raw.min() < NULL_CODE):
             raise pa.ArrowInvalid("a code has no value in its dictionary")
         chunks.append(pa.DictionaryArray.from_arrays(pa.array(raw, mask=raw < 0), dictionary))
     return pa.chunked_array(chunks)

@@ -35,9 +35,10 @@ class Fault:
 class Report:
     """The outcome of a check.
 
-    `rows` = `kept` + `dropped` (duplicates that agree) + `quarantined`. `batches` are (label,
-    rows taken, rows of the source) in the order read; `reasons` has a line (`file`, `row` from 1,
-    `rule`, `text`) for every broken rule of every row.
+    `rows` = `kept` + `dropped` (duplicates that agree) + `held` (stand in the ledger that they are
+    to be appended to) + `quarantined`. `batches` are (label, rows taken, rows of the source) in the
+    order read; `reasons` has a line (`file`, `row` from 1, `rule`, `text`) for every broken rule of
+    every row.
     """
 
     source: str
@@ -45,6 +46,7 @@ class Report:
     kept: int
     dropped: int
     quarantined: int
+    held: int = 0
     faults: tuple[Fault, ...] = ()
     one_clock: tuple[str, ...] = ()
     batches: tuple[tuple[str, int, int], ...] = ()
@@ -63,6 +65,8 @@ class Report:
         read = [f"  read {label}: {n:,} of {of:,} rows" for label, n, of in self.batches]
         lines += read if mapped else []
         lines += [f"  {line}" for line in (*self.one_clock, *self.notes)]
+        if self.held:
+            lines.append(f"  {self.held:,} rows stand in the ledger already")
         if self.dropped:
             lines.append(f"  {self.dropped:,} duplicates agree with an earlier row: dropped")
         if self.quarantined:

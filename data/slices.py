@@ -13,13 +13,13 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from data.dictionaries import read_coded
 from data.errors import ContractError, nearest
 from data.folder import Manifest, check_sizes, read_manifest
 from data.ledger import Column, Kind, Ledger
-from data.part import kind_of, plain, read_dictionary, row_groups
+from data.part import Job, kind_of, read_group, row_groups, unpacked
 from data.sources import reading
 
 RESIDUES: Final = 256  # what the codes of a key are dealt into; a slice takes some of them
@@ -39,7 +39,7 @@ class LedgerFolder:
     path: Path
     manifest: Manifest
     left_out: tuple[tuple[str, NDArray[Any]], ...] = ()
-    dictionaries: dict[str, "pd.Index[Any]"] = field(default_factory=dict, repr=False)
+    dictionaries: dict[str, tuple["pd.Index[Any]", Any]] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return self.manifest.rows
@@ -56,10 +56,7 @@ class LedgerFolder:
 
     def dictionary(self, name: str) -> "pd.Index[Any]":
         """The values of a coded column, read once."""
-        if name not in self.dictionaries:
-            with reading(str(self.path)):
-                self.dictionaries[name] = read_dictionary(self.path, name)
-        return self.dictionaries[name]
+        return self._coded(name)[0]
 
     def read(
         self,
@@ -117,6 +114,13 @@ class LedgerFolder:
             counts += np.bincount(chunk[entity][0] % RESIDUES, minlength=RESIDUES)
         return counts
 
+    def _coded(self, name: str) -> tuple["pd.Index[Any]", Any]:
+        if name not in self.dictionaries:
+            check_sizes(self.path, self.manifest, self.manifest.dictionary(name))
+            with reading(str(self.path)):
+                self.dictionaries[name] = read_coded(self.path, self.manifest, name)
+        return self.dictionaries[name]
+
     def _check(self, names: tuple[str, ...]) -> None:
         present = self.manifest.columns
         for name in names:
@@ -138,21 +142,18 @@ class LedgerFolder:
         extra = [*(["event_type"] if types is not None else []), *([entity] if entity else [])]
         read = list(dict.fromkeys([*names, *extra, *(column for column, _ in gone)]))
 
-        def one(job: tuple[Path, int, int, Any]) -> tuple[Rows, dict[str, Values]]:
-            path, group, start, metadata = job
-            file = pq.ParquetFile(path, metadata=metadata, page_checksum_verification=True)
-            table = file.read_row_group(group, columns=read, use_threads=False)
+        def one(job: Job) -> tuple[Rows, dict[str, Values]]:
+            table = read_group(job, self.manifest, read)
             keep = np.ones(table.num_rows, np.bool_)
             if wanted is not None:
-                keep &= wanted[table.column("event_type").to_numpy()]
+                keep &= wanted[self._values(table, "event_type")]
             if entity is not None and dealt is not None:
-                codes = table.column(entity).to_numpy()
+                codes = self._values(table, entity)
                 keep &= dealt[codes % RESIDUES] & (codes >= 0)
             for column, mask in gone:
-                keep &= ~mask[table.column(column).to_numpy()]
+                keep &= ~mask[self._values(table, column)]
             rows = np.flatnonzero(keep)
-            found = {name: self._values(table.column(name), name, rows) for name in names}
-            return start + rows, found
+            return job.start + rows, {name: self._kept(table, name, rows) for name in names}
 
         with reading(str(self.path)), ThreadPoolExecutor(2) as pool:
             yield from pool.map(one, row_groups(self.path, self.manifest))
@@ -166,18 +167,25 @@ class LedgerFolder:
         mask[codes] = True
         return mask
 
-    def _values(self, column: pa.ChunkedArray, name: str, rows: NDArray[np.intp]) -> Values:
-        kind = kind_of(self.manifest, name)
-        valid = None
-        if kind == "int" and self.manifest.columns[name]["nulls"]:
-            valid = column.is_valid().to_numpy()
-        values = plain(column, kind)
-        if len(rows) < len(values):
-            values, valid = values[rows], None if valid is None else valid[rows]
-        return values, valid
+    def _values(self, table: pa.Table, name: str) -> NDArray[Any]:
+        return self._unpacked(table, name)[0]
+
+    def _kept(self, table: pa.Table, name: str, rows: Rows) -> Values:
+        values, valid = self._unpacked(table, name)
+        if self.manifest.columns[name]["nulls"] and valid is None and self.kind(name) == "int":
+            valid = np.ones(len(values), np.bool_)  # no null here, but in other row groups
+        if len(rows) == len(values):
+            return values, valid
+        return values[rows], None if valid is None else valid[rows]
+
+    def _unpacked(self, table: pa.Table, name: str) -> Values:
+        values, valid = unpacked(table.column(name), self.kind(name))
+        words = self.manifest.columns[name]["type"] in ("text", "bool")
+        rank = self._coded(name)[1] if words else None
+        return (values if rank is None else rank[values]), valid
 
     def _column(self, name: str, chunks: list[Values]) -> Column:
-        kind = kind_of(self.manifest, name)
+        kind = self.kind(name)
         values = np.concatenate([values for values, _ in chunks])
         masks = [valid for _, valid in chunks if valid is not None]
         dictionary = self.dictionary(name) if kind == "code" else None

@@ -1,4 +1,4 @@
-"""The ledger on disk: typed rows to a folder, and from a folder only the columns asked for.
+"""The ledger on disk, read: of a folder only the columns asked for, of a table all of it.
 
 A read verifies sizes and the checksums of the pages it reads; the hashes of whole files are
 `data.check`'s to verify.
@@ -17,15 +17,7 @@ from data.encode import ledger_columns, ledger_order
 from data.errors import ContractError, nearest
 from data.folder import Manifest, is_ledger_folder, read_manifest
 from data.ledger import Column, Ledger
-from data.part import (
-    count_nulls,
-    read_columns,
-    write_dictionaries,
-    write_part,
-    write_table,
-)
-from data.publish import publish
-from data.report import Report
+from data.part import read_columns
 from data.sources import open_file, open_frame, reading
 from data.staging import whole
 from data.validation import check_batches
@@ -66,53 +58,6 @@ def read_ledger(
     wanted = _wanted(found, columns, source.name)
     columns_read = {n: found[n] for n in wanted}
     return Ledger(columns_read, fingerprint=_fingerprint(found), source=source.name)
-
-
-def write_ledger(
-    table: pa.Table,
-    folder: Path,
-    contract: Contract,
-    *,
-    currency: str = "CNY",
-    report: Report | None = None,
-    quarantine: pa.Table | None = None,
-) -> Manifest:
-    """Write typed rows that keep the contract (`data.validation`) as a ledger folder.
-
-    Raises
-    ------
-    StorageError : the folder cannot be written; nothing changed.
-    """
-    order = ledger_order(table)
-    columns = ledger_columns(table, contract, order)
-    event_id = table.column("event_id") if order is None else table.column("event_id").take(order)
-    known = columns["known_ts"].values
-    builtin = load_contract()
-    manifest = Manifest(
-        rows=table.num_rows,
-        currency=currency,
-        watermark=int(known[-1]),
-        first_known=int(known[0]),
-        columns={
-            n: {"type": contract.columns[n].type, "nulls": count_nulls(c)}
-            for n, c in columns.items()
-        },
-        event_types=tuple(t for t in contract.event_types if t not in builtin.event_types),
-        key_types=dict(contract.key_types),
-        one_clock=report.one_clock if report else (),
-        quarantined=report.quarantined if report else 0,
-        duplicates_dropped=report.dropped if report else 0,
-    )
-
-    def fill(temp: Path) -> Manifest:
-        write_part(temp / "part-1.parquet", columns, event_id)
-        write_dictionaries(temp / "dict", columns)
-        if quarantine is not None:
-            (temp / "quarantine").mkdir()
-            write_table(quarantine, temp / "quarantine" / "part-1.parquet")
-        return manifest
-
-    return publish(folder, fill)
 
 
 def contract_of(manifest: Manifest) -> Contract:

@@ -4,8 +4,9 @@ In: batches of raw rows and the contract. Out: a `Checked` with the rows that ke
 duplicates dropped), the rows set aside and a `Report`. Opening sources is `data.check`'s work.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import duckdb
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from data.contract import Contract
 from data.duplicates import find_duplicates
 from data.errors import ContractError
+from data.known import Known, Positions
 from data.quarantine import Broken, list_faults, list_reasons
 from data.report import Report
 from data.rules import TypedColumn, compile_column, family, order_rule
@@ -25,6 +27,8 @@ from data.staging import Batch, connect
 
 _CONFLICT = Rule("event_id", "conflict", "is shared by rows that differ", "")
 _UTC = pa.timestamp("us", tz="UTC")
+_NONE: Positions = np.empty(0, np.int64)
+LookUp: TypeAlias = Callable[[duckdb.DuckDBPyConnection, pa.Table], Known]
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,18 @@ class Checked:
     report: Report
 
 
-def check_batches(batches: Iterable[Batch], contract: Contract, *, source: str) -> Checked:
+def check_batches(
+    batches: Iterable[Batch],
+    contract: Contract,
+    *,
+    source: str,
+    known: LookUp | None = None,
+) -> Checked:
     """Check every row of every batch.
+
+    Parameters
+    ----------
+    known : says which typed rows a ledger holds already, and which it refuses.
 
     Raises
     ------
@@ -58,10 +72,14 @@ def check_batches(batches: Iterable[Batch], contract: Contract, *, source: str) 
         table = _together(tables, source)
         _check_sums(table, source)
         twice = find_duplicates(connection, table)
-    broken = [b for f in found for b in f] + _conflicts(batches, good, twice.conflicting)
-    table = _without(table, np.concatenate([twice.dropped, twice.conflicting]))
-    report = _report(batches, broken, contract, source, table.num_rows, len(twice.dropped))
-    return Checked(table, tuple(broken), report)
+        stored = known(connection, table) if known else Known(_NONE, ())
+    refused = [(_CONFLICT, twice.conflicting)]
+    refused += [(rule, np.setdiff1d(at, twice.dropped)) for rule, at in stored.broken]
+    held = np.setdiff1d(stored.held, np.concatenate([twice.dropped, twice.conflicting]))
+    broken = [b for f in found for b in f] + _led_back(batches, good, refused)
+    table = _without(table, np.concatenate([twice.dropped, held, *(at for _, at in refused)]))
+    counts = table.num_rows, len(twice.dropped), len(held)
+    return Checked(table, tuple(broken), _report(batches, broken, contract, source, counts))
 
 
 def _check_rows(
@@ -164,23 +182,22 @@ def _plain(field: pa.Field) -> pa.Field:
     return field.with_type(kind.value_type) if pa.types.is_dictionary(kind) else field
 
 
-def _conflicts(
-    batches: list[Batch], good: list[NDArray[np.int64]], conflicting: NDArray[np.int64]
+def _led_back(
+    batches: list[Batch], good: list[NDArray[np.int64]], refused: list[tuple[Rule, Positions]]
 ) -> list[Broken]:
-    """Rows of the joined table led back to their batch."""
-    if not len(conflicting):
-        return []
+    """Refused rows of the joined table led back to their batch."""
     read = [(b, g) for b, g in zip(batches, good, strict=True) if not b.unread]
     ends = np.cumsum([len(g) for _, g in read])
     found = []
     for (batch, rows), end in zip(read, ends, strict=True):
-        own = conflicting[(conflicting >= end - len(rows)) & (conflicting < end)]
-        if len(own):
-            found.append(Broken(_CONFLICT, batch, rows[own - (end - len(rows))]))
+        for rule, at in refused:
+            own = at[(at >= end - len(rows)) & (at < end)]
+            if len(own):
+                found.append(Broken(rule, batch, rows[own - (end - len(rows))]))
     return found
 
 
-def _without(table: pa.Table, rows: NDArray[np.int64]) -> pa.Table:
+def _without(table: pa.Table, rows: Positions) -> pa.Table:
     if not len(rows):
         return table
     keep = np.ones(table.num_rows, bool)
@@ -193,10 +210,9 @@ def _report(
     broken: list[Broken],
     contract: Contract,
     source: str,
-    kept: int,
-    dropped: int,
+    counts: tuple[int, int, int],
 ) -> Report:
-    rows = sum(b.table.num_rows for b in batches)
+    rows, (kept, dropped, held) = sum(b.table.num_rows for b in batches), counts
     clocks = [(b.label, b.delay) for b in batches if b.delay is not None]
     keys = {c.name for c in contract.columns.values() if c.type == "key"}
     return Report(
@@ -204,7 +220,8 @@ def _report(
         rows=rows,
         kept=kept,
         dropped=dropped,
-        quarantined=rows - kept - dropped,
+        held=held,
+        quarantined=rows - kept - dropped - held,
         faults=list_faults(broken, keys),
         one_clock=tuple(
             f"{at}: one clock, known_ts = event_ts + {d.total_seconds():.0f} s" for at, d in clocks

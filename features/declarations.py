@@ -169,12 +169,16 @@ class Window(About):
 
 @dataclass(frozen=True)
 class Request(About):
-    """An attribute of the decision itself, which travels in the spine as `request_*`.
+    """An attribute of the decision itself, which travels in the spine as `{stage}_{column}`.
 
-    `equals` makes it an indicator: 1, 0, or null where the attribute is null.
+    A row that asks for a decision is invisible to every window, so what it says travels here: at a
+    later stage what the case's tracking number, first scan or delivery said. `equals` makes it an
+    indicator: 1, 0, or null where the attribute is null.
 
     >>> Request("amount_cents").name, Request("reason", equals="not_received").name
     ('request_amount_cents', 'request_reason_is_not_received')
+    >>> Request("weight_g", stage="first_scan").name
+    'first_scan_weight_g'
     """
 
     column: str
@@ -186,9 +190,14 @@ class Request(About):
 
     @property
     def name(self) -> str:
-        """`request_` and the column, with the value of an indicator."""
+        """The stage and the column, with the value of an indicator."""
         tail = "" if self.equals is None else f"_is_{self.equals}".lower()
-        return f"request_{self.column}{tail}"
+        return f"{self.attribute}{tail}"
+
+    @property
+    def attribute(self) -> str:
+        """The spine's column."""
+        return f"{self.stage}_{self.column}"
 
 
 @dataclass(frozen=True)
@@ -364,8 +373,16 @@ def _operand(value: Any) -> Declaration:
             where="arithmetic of features",
             fix="divide or subtract windows, rings, requests and composites of them",
         )
-    bare: Declaration = replace(value, sign={}, reason="", source="", stage="request", role="model")
+    stage = _later("request", _since(value))
+    bare: Declaration = replace(value, sign={}, reason="", source="", stage=stage, role="model")
     return bare
+
+
+def _since(d: About) -> str:
+    """The first stage at which all its attributes are known."""
+    if isinstance(d, Composite):
+        return _later(_since(d.a), _since(d.b))
+    return d.stage if isinstance(d, Request) else "standing"
 
 
 def _check_word(what: str, word: str) -> None:
@@ -419,6 +436,9 @@ def _check_about(d: About, where: str) -> None:
     if d.stage == "standing" and not _user_level(d):
         fix = 'at "standing" only the user is known; say stage = "request"'
         raise UsageError("it does not exist at stage 'standing'", where=where, fix=fix)
+    if isinstance(d, Composite) and _later(_since(d), d.stage) != d.stage:
+        fix = f'say stage = "{_since(d)}"'
+        raise UsageError(f"it does not exist at stage '{d.stage}'", where=where, fix=fix)
     if d.role not in ROLES:
         raise UsageError(f"unknown role '{d.role}'", where=where, fix='role is "model" or "policy"')
     bad = {t: s for t, s in d.sign.items() if s not in (-1, 0, 1)}

@@ -5,7 +5,7 @@ row per window; here the rows become columns and composites. Splitting the cases
 shuffling them, changes no bit of the result.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from data.errors import ContractError, UsageError, nearest
 from data.ledger import Ledger
 from features.declarations import (
+    STAGES,
     Declaration,
     Difference,
     Rate,
@@ -27,6 +28,7 @@ from features.declarations import (
 )
 from features.grouping import Asked, asked_codes
 from features.measures import fill_entity
+from features.own_case import Own, own_cases
 from features.plan import Part, Plan, cells, compile_plan
 from features.ring_plan import RingPlan
 from features.rings import fill_ring
@@ -35,16 +37,24 @@ Floats = NDArray[np.float64]
 
 
 def features(
-    definitions: Iterable[Declaration], ledger: Ledger, cases: pd.DataFrame, *, threads: int = 2
+    definitions: Iterable[Declaration],
+    ledger: Ledger,
+    cases: pd.DataFrame,
+    *,
+    case: str = "case_id",
+    threads: int = 2,
 ) -> pd.DataFrame:
     """One column per declaration, one row per case, in the cases' order and with their index.
 
     Parameters
     ----------
     definitions : declarations with different names.
-    cases : `as_of` (with a zone), the entity columns of the windows, `request_*` of the requests.
-        Any order, duplicates allowed. An id that the ledger has never held has an empty past; a
-        null id has null features.
+    cases : `as_of` (with a zone), the entity columns of the windows, `request_*` of the requests,
+        `stage` (without it all are requests). Any order, duplicates allowed. An id that the ledger
+        has never held has an empty past; a null id has null features. A column of a later stage
+        than the row's is null. At a stage after the request the own case is left out of every
+        window that is not over the case itself (`features.own_case`).
+    case : the key that says which events belong to one case.
     threads : entities computed at the same time.
 
     Returns
@@ -55,26 +65,70 @@ def features(
     ------
     ContractError : a column is missing or of the wrong kind. UsageError : two equal names.
     """
-    plan = compile_plan(unique(definitions))
+    declared = unique(definitions)
+    stages = stages_of(cases, declared)
+    plan = compile_plan(existing(declared, stages))
     as_of = decision_times(cases)
     by_time = np.argsort(as_of, kind="stable")
     matrix = np.empty((plan.height, len(cases)), np.float64)
     asked = asked_codes(plan.parts, ledger, cases)
-    one = partial(fill, ledger=ledger, asked=asked, as_of=as_of, by_time=by_time, out=matrix)
+    own = own_cases(ledger, cases, stages, case)
+    one = partial(
+        fill, ledger=ledger, asked=asked, as_of=as_of, by_time=by_time, out=matrix, own=own
+    )
     with ThreadPoolExecutor(max_workers=threads) as pool:
         list(pool.map(one, plan.parts))
-    return finished(plan, cases, matrix)
+    return masked(finished(plan, cases, matrix), declared, stages)
+
+
+def stages_of(cases: pd.DataFrame, definitions: Sequence[Declaration]) -> NDArray[np.int8]:
+    """Each row's stage as its place in `STAGES`; without a column `stage` all are requests."""
+    if "stage" not in cases:
+        late = [d.name for d in definitions if STAGES.index(d.stage) > STAGES.index("request")]
+        if late:
+            fix = "build cases with spine(task, ledger, stage)"
+            raise ContractError(f"{late[0]} needs the column 'stage'", where="cases", fix=fix)
+        return np.full(len(cases), STAGES.index("request"), np.int8)
+    found = pd.Index(STAGES).get_indexer(pd.Index(cases["stage"]))
+    if (found < 0).any():
+        word = str(cases["stage"].to_numpy()[found < 0][0])
+        fix = nearest(word, list(STAGES)) or f"stages: {', '.join(STAGES)}"
+        raise ContractError(f"unknown stage '{word}'", where="cases", fix=fix)
+    return np.asarray(found, np.int8)
+
+
+def existing(definitions: Sequence[Declaration], stages: NDArray[np.int8]) -> list[Declaration]:
+    """The declarations that exist for at least one row; nothing else needs to be computed."""
+    last = stages.max() if len(stages) else len(STAGES)
+    return [d for d in definitions if STAGES.index(d.stage) <= last]
+
+
+def masked(
+    X: pd.DataFrame, definitions: Sequence[Declaration], stages: NDArray[np.int8]
+) -> pd.DataFrame:
+    """Every declared column in order, null in the rows of an earlier stage than its own."""
+    first = stages.min(initial=len(STAGES))
+    late = [d for d in definitions if STAGES.index(d.stage) > first]
+    if not late:
+        return X
+    X = X.reindex(columns=[d.name for d in definitions])
+    for d in late:
+        X[d.name] = X[d.name].mask(stages < STAGES.index(d.stage))
+    return X
 
 
 def fill(
     part: Part, ledger: Ledger, asked: Asked, as_of: NDArray[np.int64],
-    by_time: NDArray[np.intp], out: Floats,
+    by_time: NDArray[np.intp], out: Floats, own: Own | None = None,
 ) -> None:  # fmt: skip
-    """Fill the rows of one part of a plan; see `features.measures.fill_entity`."""
+    """Fill the rows of one part of a plan; see `features.measures.fill_entity`.
+
+    A ring leaves the own user out, and with it the own case.
+    """
     if isinstance(part, RingPlan):
         fill_ring(part, ledger, asked, as_of, by_time, out)
     else:
-        fill_entity(part, ledger, asked, as_of, by_time, out)
+        fill_entity(part, ledger, asked, as_of, by_time, out, own)
 
 
 def finished(plan: Plan, cases: pd.DataFrame, matrix: Floats) -> pd.DataFrame:
@@ -148,16 +202,16 @@ def _attribute(d: Request, cases: pd.DataFrame) -> Floats:
         matches[values.isna().to_numpy()] = np.nan
         return matches
     if not _numeric(values):
-        fix = f'compare it with a value: {{ request = "{d.column}", equals = "..." }}'
+        fix = f'compare it with a value: {{ {d.stage} = "{d.column}", equals = "..." }}'
         raise UsageError(f"'{d.column}' is no number", where=f"feature {d.name}", fix=fix)
     return values.to_numpy(np.float64, na_value=np.nan)
 
 
 def _asked(d: Request, cases: pd.DataFrame) -> "pd.Series[Any]":
-    name = f"request_{d.column}"
+    name = d.attribute
     if name not in cases:
         hint = nearest(name, [str(c) for c in cases.columns])
-        fix = hint or f'add "{d.column}" to request of [spine]'
+        fix = hint or f'build cases with spine(task, ledger, stage="{d.stage}")'
         raise ContractError(f"no column '{name}'", where="cases", fix=fix)
     return cases[name]
 

@@ -18,6 +18,7 @@ from features import kernels, sorting
 from features.event_sets import WORD, Words
 from features.grouping import Asked, Grouped, group
 from features.kernels import LANES
+from features.own_case import Own, leave_out
 from features.plan import EntityPlan, Measure
 
 Floats = NDArray[np.float64]
@@ -65,7 +66,7 @@ class Work:
 
 def fill_entity(
     plan: EntityPlan, ledger: Ledger, asked: Asked, as_of: Ints,
-    by_time: NDArray[np.intp], out: Floats,
+    by_time: NDArray[np.intp], out: Floats, own: Own | None = None,
 ) -> None:  # fmt: skip
     """Fill the rows of one entity.
 
@@ -73,7 +74,7 @@ def fill_entity(
     ----------
     asked : see `features.grouping.asked_codes`; shape (n,) each.
     as_of : shape (n,), microseconds. by_time : the order of the cases in time.
-    out : shape (rows, n).
+    out : shape (rows, n). own : the cases whose events are left out; none by default.
     """
     log = group(plan, ledger, asked, by_time)
     edges = np.array(plan.edges, np.int64)
@@ -89,6 +90,8 @@ def fill_entity(
         alike = [m for m in sums if _lane_key(m) == key]
         for at in range(0, len(alike), LANES):
             _integer_sums(alike[at : at + LANES], work, lanes)
+    if own is not None:
+        leave_out(plan, ledger, log, pos, as_of, own, out)
     if log.null.any():
         rows = np.array([r for m in plan.measures for r in m.rows()])
         out[np.ix_(rows, np.flatnonzero(log.null))] = np.nan

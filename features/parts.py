@@ -19,10 +19,11 @@ from data.errors import UsageError
 from data.ledger import Column, Ledger
 from data.slices import RESIDUES, Dealt, LedgerFolder
 from features.declarations import Declaration, unique
-from features.engine import decision_times, fill, finished
+from features.engine import decision_times, existing, fill, finished, masked, stages_of
 from features.event_sets import WORD
 from features.grouping import Asked, asked_codes
 from features.kernels import LANES
+from features.own_case import REQUEST, Own, own_cases
 from features.plan import EntityPlan, Part, compile_plan
 from features.ring_parts import counted, ring_bytes, sharers
 from features.ring_plan import RingPlan
@@ -70,13 +71,14 @@ def feature_blocks(
     *,
     memory: int,
     scratch: Path,
+    case: str = "case_id",
     told: Told = lambda _done, _whole: None,
 ) -> Iterator[tuple[slice, pd.DataFrame]]:
     """The columns of `features.engine.features`, a block of decisions after the other.
 
     Parameters
     ----------
-    definitions, cases : as of `features`; without a case there is one empty block.
+    definitions, cases, case : as of `features`; without a case there is one empty block.
     memory : bytes that the process may take in all; the cases are among them.
     scratch : an empty folder with room for 8 bytes per window and decision; used up files are
         removed.
@@ -87,16 +89,21 @@ def feature_blocks(
     UsageError : one share of the ids, which cannot be split, needs more memory.
     ContractError : as of `features` and `LedgerFolder.read`.
     """
-    plan = compile_plan(unique(definitions))
+    declared = unique(definitions)
+    stages = stages_of(cases, declared)
+    plan = compile_plan(existing(declared, stages))
     as_of = decision_times(cases)
-    asked = asked_codes(plan.parts, _dictionaries(plan.parts, folder), cases)
+    keys = dict.fromkeys(key for part in plan.parts for key in part.entity)
+    asked = asked_codes(plan.parts, _dictionaries(keys, folder), cases)
+    late = [case] if (stages > REQUEST).any() else []
+    own = own_cases(_dictionaries(late, folder), cases, stages, case)
     room = memory - BASE - _held(cases, asked, folder)
     shares = [_whole(ring, folder, len(cases), room) for ring in plan.rings]
     shares += [s for e in plan.entities for s in _shares(e, folder, asked[e.entity[0]], room)]
     whole, done = sum(s.events for s in shares), 0
     waiting = []
     for number, share in enumerate(shares):
-        waiting.append(_run(share, asked, as_of, scratch / f"{number}.f8"))
+        waiting.append(_run(share, asked, as_of, own, scratch / f"{number}.f8"))
         done += share.events
         told(done, whole)
     for lo in range(0, max(len(cases), 1), BLOCK):
@@ -104,22 +111,22 @@ def feature_blocks(
         matrix = np.empty((plan.height, hi - lo), np.float64)
         for file in waiting:
             file.into(matrix, lo, hi)
-        yield slice(lo, hi), finished(plan, cases.iloc[lo:hi], matrix)
+        X = finished(plan, cases.iloc[lo:hi], matrix)
+        yield slice(lo, hi), masked(X, declared, stages[lo:hi])
     for file in waiting:
         file.path.unlink()
 
 
-def _dictionaries(parts: Iterable[Part], folder: LedgerFolder) -> Ledger:
+def _dictionaries(names: Iterable[str], folder: LedgerFolder) -> Ledger:
     """The ledger's keys without its events: what the codes of the cases are found with."""
     empty = np.empty(0, np.int32)
-    names = dict.fromkeys(name for plan in parts for name in plan.entity)
     columns = {n: Column("code", empty, dictionary=folder.dictionary(n)) for n in names}
     return Ledger(columns, source=str(folder.path))
 
 
 def _held(cases: pd.DataFrame, asked: Asked, folder: LedgerFolder) -> int:
     """Bytes that stay in memory all the time."""
-    dictionaries = sum(int(d.memory_usage()) for d in folder.dictionaries.values())
+    dictionaries = sum(int(d.memory_usage()) for d, _ in folder.dictionaries.values())
     return int(cases.memory_usage().sum()) + sum(a.nbytes for a in asked.values()) + dictionaries
 
 
@@ -163,18 +170,21 @@ def _whole(plan: RingPlan, folder: LedgerFolder, decisions: int, room: int) -> S
     return Share(plan, theirs, np.ones(RESIDUES, np.bool_), True, events)
 
 
-def _run(share: Share, asked: Asked, as_of: NDArray[np.int64], path: Path) -> Waiting:
+def _run(
+    share: Share, asked: Asked, as_of: NDArray[np.int64], own: Own | None, path: Path
+) -> Waiting:
     """Read the share's events, run the kernel, and put the result aside."""
     codes = asked[share.plan.entity[0]]
     mine = share.dealt[np.maximum(codes, 0) % RESIDUES]  # nobody and unknown ids go with code 0
     at = np.flatnonzero(mine)
     plan, rows = share.plan.alone(), share.plan.rows
+    columns = dict.fromkeys([*plan.columns, *([own.column] if own else [])])
     types = None if isinstance(plan, RingPlan) else plan.types  # any event may link
-    ledger = share.folder.read(plan.columns, types=types, entity=plan.entity[0], dealt=share.dealt)
+    ledger = share.folder.read(columns, types=types, entity=plan.entity[0], dealt=share.dealt)
     theirs = {name: asked[name][at] for name in plan.entity}
     out = np.empty((len(rows), len(at)), np.float64)
     order = np.argsort(as_of[at], kind="stable")
-    fill(plan, ledger, theirs, as_of[at], order, out)
+    fill(plan, ledger, theirs, as_of[at], order, out, own.take(at) if own else None)
     out.tofile(path)
     return Waiting(path, rows, at)
 

@@ -1,9 +1,10 @@
 """The spine: who is decided, when. One row per decision, with the request's own attributes.
 
 In: task and ledger. Out: a frame with `row_id` (the trigger's position in the ledger), the case,
-user, merchant and entity columns the task uses, `stage`, `as_of` and `request_*`. Key columns stay
-categorical over the ledger's dictionaries, so that the engine need not encode them again.
-`as_of` of a case is always its trigger's `known_ts`: in training and in the batch alike.
+user, merchant and entity columns the task uses, `stage`, `as_of`, `request_*` and what the later
+stages bring. Key columns stay categorical over the ledger's dictionaries, so that the engine need
+not encode them again. `as_of` of a row is always its trigger's `known_ts`: in training and in the
+batch alike.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.errors import ContractError, NothingToDoError, UsageError
-from data.ledger import Column, Ledger
+from data.ledger import NULL_CODE, NULL_TIME, Column, Ledger
+from features.case_stages import stage_places, stage_rows
 from features.event_sets import members
 from features.task import Task
 
@@ -38,26 +40,36 @@ def spine(
     Parameters
     ----------
     stage : `request`: one row per trigger event with `since <= known_ts < as_of`, in the ledger's
-        order. `standing`: every user known before `as_of`; see `standing_spine`.
+        order. `tracking`, `first_scan`, `delivered`: one row per case, when the first event of the
+        stage's set became known; see `features.case_stages`. `standing`: every user known before
+        `as_of`; see `standing_spine`.
     rows : ledger positions to choose from; all by default.
+
+    Raises
+    ------
+    UsageError : a stage that the task does not decide at.
     """
     if stage == "standing":
         return standing_spine(task, ledger, as_of)
-    if stage != "request":
-        fix = 'this version decides at "standing" and at "request"'
-        raise UsageError(f"no spine for stage '{stage}'", where=task.name, fix=fix)
-    found = np.flatnonzero(members(ledger, task.event_sets[task.trigger]))
+    if stage == "request":
+        found = np.flatnonzero(members(ledger, task.event_sets[task.trigger]))
+    else:
+        found = stage_rows(task, ledger, stage)
     known = ledger.known_us[found]
     lo = 0 if since is None else int(np.searchsorted(known, instant(since)))
     hi = len(found) if as_of is None else int(np.searchsorted(known, instant(as_of)))
     found = found[lo:hi]
     if rows is not None:
         found = found[np.isin(found, np.flatnonzero(rows) if rows.dtype == bool else rows)]
-    return _decisions(task, ledger, found)
+    return _decisions(task, ledger, stage, found)
 
 
 def standing_spine(task: Task, ledger: Ledger, as_of: Moment | None) -> pd.DataFrame:
-    """Every user known before `as_of`, all decided at `as_of`; by default after the last event."""
+    """Every user known before `as_of`, by id, all decided at `as_of`.
+
+    By default that is after the last event. Ids and not codes give the order: codes depend on how
+    the ledger grew.
+    """
     known = ledger.known_us
     if not len(known):
         fix = "give a ledger with at least one event"
@@ -66,8 +78,7 @@ def standing_spine(task: Task, ledger: Ledger, as_of: Moment | None) -> pd.DataF
         )
     end = int(known[-1]) + 1 if as_of is None else instant(as_of)
     codes = ledger["user_id"].values[: np.searchsorted(known, end)]
-    users = np.unique(codes)
-    users = users[users >= 0]
+    users = ledger["user_id"].distinct(codes)
     frame = {"row_id": np.arange(len(users)), "user_id": ledger["user_id"].decode(users)}
     return _stamped(frame, "standing", np.full(len(users), end, np.int64))
 
@@ -117,14 +128,16 @@ def instant(moment: Moment, where: str = "as_of") -> int:
     return us // timedelta(microseconds=1)
 
 
-def _decisions(task: Task, ledger: Ledger, rows: NDArray[np.intp]) -> pd.DataFrame:
+def _decisions(task: Task, ledger: Ledger, stage: str, rows: NDArray[np.intp]) -> pd.DataFrame:
     keys = [task.case, "user_id", *(["merchant_id"] if "merchant_id" in ledger else [])]
     frame: dict[str, Any] = {"row_id": ledger.placed(rows)}
+    places = {stage: rows} if stage == "request" else stage_places(task, ledger, stage, rows)
     for name in dict.fromkeys([*keys, *task.entity_columns()]):
-        frame[name] = _key(ledger, name, rows)
-    for name in task.request:
-        frame[f"request_{name}"] = _values(ledger[name], rows)
-    return _stamped(frame, "request", ledger.known_us[rows])
+        frame[name] = _key(ledger, name, places["request"], rows)
+    for earlier, place in places.items():
+        for name in task.attributes(earlier):
+            frame[f"{earlier}_{name}"] = _values(ledger[name], place)
+    return _stamped(frame, stage, ledger.known_us[rows])
 
 
 def _stamped(frame: dict[str, Any], stage: str, as_of: NDArray[np.int64]) -> pd.DataFrame:
@@ -133,20 +146,27 @@ def _stamped(frame: dict[str, Any], stage: str, as_of: NDArray[np.int64]) -> pd.
     return pd.DataFrame(frame)
 
 
-def _key(ledger: Ledger, name: str, rows: NDArray[np.intp]) -> "pd.Series[Any]":
+def _key(
+    ledger: Ledger, name: str, asked: NDArray[Any], rows: NDArray[np.intp]
+) -> "pd.Series[Any]":
+    """A key as the request has it; where it has none, as the row that asks for the decision."""
     column = ledger[name]
     if column.kind != "code":
         fix = f'declare it as a key of the ledger: [columns] {name} = "key"'
         raise ContractError(f"column '{name}' is no key", where=ledger.source, fix=fix)
-    return column.decode(column.values[rows])
+    codes = np.where(asked < 0, NULL_CODE, column.values[asked])
+    return column.decode(np.where(codes < 0, column.values[rows], codes))
 
 
-def _values(column: Column, rows: NDArray[np.intp]) -> "pd.Series[Any]":
-    values = column.values[rows]
+def _values(column: Column, rows: NDArray[Any]) -> "pd.Series[Any]":
+    """The values at some rows of the ledger; null at place -1."""
+    values, nowhere = column.values[rows], rows < 0
     if column.kind == "code":
-        return column.decode(values)
+        return column.decode(np.where(nowhere, NULL_CODE, values))
     if column.kind == "time":
+        values = np.where(nowhere, NULL_TIME, values)
         return pd.Series(pd.to_datetime(values, unit="us", utc=True))
-    if column.kind == "int" and column.valid is not None:
-        return pd.Series(values).astype("Int64").mask(~column.valid[rows])
-    return pd.Series(values)
+    if column.kind == "int" and (column.valid is not None or nowhere.any()):
+        null = nowhere if column.valid is None else nowhere | ~column.valid[rows]
+        return pd.Series(values).astype("Int64").mask(null)
+    return pd.Series(values).mask(nowhere) if nowhere.any() else pd.Series(values)

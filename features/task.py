@@ -32,7 +32,8 @@ from features.vocabulary import check_events, check_reasons, check_where
 
 DEFAULT_TASK: Final = "advance_refund"
 COLUMN_KINDS: Final = ("int", "float", "text", "bool", "time", "key")
-_SPINE: Final = ("trigger", "request", "paid")
+LATER: Final = STAGES[STAGES.index("request") + 1 :]
+_SPINE: Final = ("trigger", "request", "paid", *LATER)
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Task:
     declarations : all features in canonical order, the policy's included.
     trigger : event set whose rows ask for a decision; `request` columns travel with them.
     paid : event set of the standing stage, or None.
+    stages : event set of each later stage that the task decides at.
     label : the table `[label]`, which `features.labels` reads; a key with a table is a target.
     models : hyper-parameters per target. policy : settings of the decision.
     columns, event_types : what the ledger may hold beyond the vocabulary.
@@ -55,6 +57,7 @@ class Task:
     trigger: str
     request: tuple[str, ...] = ()
     paid: str | None = None
+    stages: Mapping[str, str] = field(default_factory=dict)
     label: Mapping[str, Any] = field(default_factory=dict)
     models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     policy: Mapping[str, Any] = field(default_factory=dict)
@@ -104,11 +107,18 @@ class Task:
 
     def at_stage(self, stage: str) -> tuple[Declaration, ...]:
         """The model's columns that exist at a stage: its own and those of earlier stages."""
+        return self._until(stage, self.features)
+
+    def policy_at(self, stage: str) -> tuple[Declaration, ...]:
+        """The policy's columns that exist at a stage."""
+        return self._until(stage, self.policy_columns)
+
+    def _until(self, stage: str, definitions: tuple[Declaration, ...]) -> tuple[Declaration, ...]:
         if stage not in STAGES:
             fix = nearest(stage, list(STAGES)) or f"stages: {', '.join(STAGES)}"
             raise UsageError(f"unknown stage '{stage}'", where=self.name, fix=fix)
         last = STAGES.index(stage)
-        return tuple(d for d in self.features if STAGES.index(d.stage) <= last)
+        return tuple(d for d in definitions if STAGES.index(d.stage) <= last)
 
     def signs(self, target: str, names: Iterable[str] | None = None) -> dict[str, int]:
         """Expected sign per column name for one target; columns without one are left out."""
@@ -127,6 +137,14 @@ class Task:
     def entity_columns(self) -> tuple[str, ...]:
         """The columns that some window takes as its entity, in order of first use."""
         return tuple(dict.fromkeys(k for w in self.windows() for k in w.keys))
+
+    def attributes(self, stage: str) -> tuple[str, ...]:
+        """The columns that the rows of a stage bring along: `request`, later what features read."""
+        if stage == "request":
+            return self.request
+        found = (leaf for d in self.declarations for leaf in leaves(d))
+        asked = (x.column for x in found if isinstance(x, Request) and x.stage == stage)
+        return tuple(dict.fromkeys(asked))
 
     def windows(self) -> Iterator[Window]:
         """Every window that some feature is or is made of."""
@@ -150,16 +168,22 @@ class Task:
         """The ledger's columns that spine, features and event sets read."""
         needed = {"event_type", "event_ts", "known_ts", "user_id", self.case, *self.request}
         needed.update(c for events in self.event_sets.values() for c in events.where)
+        needed.update(c for stage in self.stages for c in self.attributes(stage))
         needed.update(w.column for w in self.windows() if w.column)
         needed.update(ring.column for ring in self.rings() if ring.column)
         needed.update(column for links in self.links.values() for column in links.caps)
         needed |= label_columns(read_label(self.label, self.name))
         return needed | set(self.entity_columns())
 
+    def sets_of_spine(self) -> tuple[Events, ...]:
+        """The event sets whose rows ask for a decision, at any stage."""
+        return tuple(self.event_sets[name] for name in (self.trigger, *self.stages.values()))
+
     def columns_of_spine(self) -> set[str]:
         """The ledger's columns that a spine reads, beside type and clock."""
-        where = self.event_sets[self.trigger].where
-        return {"user_id", "merchant_id", self.case, *self.request, *where, *self.entity_columns()}
+        read = {"user_id", "merchant_id", self.case, *self.request, *self.entity_columns()}
+        read.update(c for events in self.sets_of_spine() for c in events.where)
+        return read.union(*(self.attributes(stage) for stage in self.stages))
 
     def contract(self) -> Contract:
         """The ledger's contract, widened by the event types and columns that the task declares."""
@@ -212,6 +236,7 @@ def load_task(name_or_path: str | Path = DEFAULT_TASK) -> Task:
         trigger=spine["trigger"],
         request=listed(spine.get("request", ())),
         paid=spine.get("paid"),
+        stages={stage: spine[stage] for stage in LATER if stage in spine},
         label=merged["label"],
         models=merged["model"],
         policy=merged["policy"],
@@ -245,7 +270,7 @@ def _events_table(events: Events) -> dict[str, Any]:
 
 def _spine_table(task: Task) -> dict[str, Any]:
     paid = {"paid": task.paid} if task.paid else {}
-    return {"trigger": task.trigger, "request": list(task.request)} | paid
+    return {"trigger": task.trigger, "request": list(task.request)} | paid | dict(task.stages)
 
 
 def _read_events(name: str, table: Mapping[str, Any], where: str) -> Events:
@@ -260,6 +285,7 @@ def _read_events(name: str, table: Mapping[str, Any], where: str) -> Events:
 
 def _check_task(task: Task) -> None:
     named = {"[spine] trigger": task.trigger, "[spine] paid": task.paid}
+    named |= {f"[spine] {stage}": name for stage, name in task.stages.items()}
     label, contract = read_label(task.label, task.name), task.contract()
     for what, name in (*named.items(), *label_sets(label)):
         if name is not None and name not in task.event_sets:
@@ -282,12 +308,16 @@ def _check_task(task: Task) -> None:
 def _check_requests(task: Task) -> None:
     for d in task.declarations:
         for leaf in leaves(d):
-            if isinstance(leaf, Request) and leaf.column not in task.request:
+            if not isinstance(leaf, Request):
+                continue
+            where = f"feature {d.name}"
+            if leaf.stage != "request" and leaf.stage not in task.stages:
+                fix = f'add {leaf.stage} = "<event set>" to [spine]'
+                raise UsageError(f"the task has no stage '{leaf.stage}'", where=where, fix=fix)
+            if leaf.stage == "request" and leaf.column not in task.request:
                 hint = nearest(leaf.column, list(task.request))
                 fix = hint or f'add "{leaf.column}" to request of [spine]'
-                raise UsageError(
-                    "its column does not travel in the spine", where=f"feature {d.name}", fix=fix
-                )
+                raise UsageError("its column does not travel in the spine", where=where, fix=fix)
 
 
 def _check_targets(task: Task) -> None:

@@ -6,12 +6,14 @@ tasks give equal bytes. Which sections a task has is `features.task`'s business.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from data.errors import UsageError, nearest
 from features.declarations import (
     ENDLESS,
+    STAGES,
+    About,
     Composite,
     Declaration,
     Difference,
@@ -39,6 +41,7 @@ KINDS: Final[dict[str, type[Declaration]]] = {
 _ABOUT: Final = ("sign", "reason", "stage", "source", "role")
 _WINDOW: Final = ("entity", "events", "aggregate", "column", "over", "delay", "breaker")
 _RING: Final = ("links", "events", "aggregate", "column", "over")
+ASKED: Final = STAGES[1:]  # an attribute is named by the stage that brings it
 _KEYS: Final = {
     "feature": (*_WINDOW, *_ABOUT),
     "request": ("column", "equals", *_ABOUT),
@@ -46,7 +49,7 @@ _KEYS: Final = {
     "ratio": ("a", "b", "over", *_ABOUT),
     "difference": ("a", "b", "over", *_ABOUT),
     "rate": ("a", "b", "prior", "over", *_ABOUT),
-    "operand": (*_WINDOW, "links", "request", "equals", "ratio", "difference", "rate"),
+    "operand": (*_WINDOW, "links", *ASKED, "equals", "ratio", "difference", "rate"),
 }
 
 
@@ -166,8 +169,8 @@ def _operand(table: Tables, named: Named, at: str) -> Declaration:
     if inner:
         check_keys(table[inner], ("a", "b", "prior"), at)
         return _read_composite(inner, table[inner], named, {})
-    if "request" in table:
-        return Request(table["request"], table.get("equals"))
+    for stage in (s for s in ASKED if s in table):
+        return Request(table[stage], table.get("equals"), stage=stage)
     found: list[Declaration] = (
         [*_read_rings(table, named, {})] if "links" in table else [*_read_windows(table, named, {})]
     )
@@ -222,14 +225,14 @@ def _ring_table(d: Ring) -> dict[str, Any]:
 
 def _as_operand(d: Declaration) -> dict[str, Any]:
     if isinstance(d, Request):
-        return {"request": d.column} | ({} if d.equals is None else {"equals": d.equals})
+        return {d.stage: d.column} | ({} if d.equals is None else {"equals": d.equals})
     ((kind, table),) = blocks([d])
     return table if kind in ("feature", "ring") else {kind: table}
 
 
 def _about(d: Declaration) -> dict[str, Any]:
-    plain = replace(d, sign={}, reason="", stage="request", source="", role="model")
-    return {k: getattr(d, k) for k in _ABOUT if getattr(d, k) != getattr(plain, k)}
+    plain = About.__dataclass_fields__
+    return {k: v for k in _ABOUT if (v := getattr(d, k)) and v != plain[k].default}
 
 
 def _set(name: str, named: Named) -> Events:

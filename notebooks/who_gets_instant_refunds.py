@@ -125,7 +125,7 @@ task = builtin.adding(mine)
 
 # %%
 cases = spine(task, ledger, since=start, as_of=today)
-X = features(task.features, ledger, cases)
+X = features(task.at_stage("request"), ledger, cases)
 print(f"{X.shape[0]:,} requests, {X.shape[1]} columns")
 X.iloc[-4:][["user_orders_tenure_life", "user_clawbacks_count_life", *(d.name for d in mine)]].T
 
@@ -205,7 +205,7 @@ lesson = taught["request"]
 rows = lesson.usable(task, "y_claw")
 y = lesson.labels["y_claw"][rows]
 claw = RiskModel(
-    monotone=task.signs("y_claw"),
+    monotone=task.signs("y_claw", X.columns),
     params=task.params("y_claw"),
     gap=horizon(task, "y_claw"),
     refit=True,
@@ -223,7 +223,7 @@ print(f"fitted on {len(y):,} matured cases, {int(y.sum()):,} clawed back")
 
 # %%
 later = spine(task, ledger, since=today, as_of=until)
-X_later = features(task.features + task.policy_columns, ledger, later)
+X_later = features(task.at_stage("request") + task.policy_at("request"), ledger, later)
 ends = pd.Timestamp(int(ledger.known_us[-1]) + 1, unit="us", tz="UTC")
 turned_out = labels(task, ledger, later, as_of=ends)
 paid = (turned_out["paid_stage"] == "request") & turned_out["y_claw"].notna()

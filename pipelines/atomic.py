@@ -5,7 +5,6 @@ symlink `current` moves last. A job killed at any moment leaves the old result o
 reader that resolves `current` first never mixes two runs.
 """
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -14,36 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from data.durable import put, sync
-from data.errors import BusyError, StorageError
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file `path`; the system releases it however the process ends.
-
-    Raises
-    ------
-    BusyError : another process holds it.
-    """
-    with _storage(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = path.open("a")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        handle.close()
-        raise BusyError(
-            "another job is writing here", where=str(path.parent), fix="wait for it to end"
-        ) from None
-    with handle:
-        yield
+from data.errors import StorageError
 
 
 @contextmanager
 def run_folder(root: Path, run_id: str, *, current: Path | None = None) -> Iterator[Path]:
     """A folder to write a run into; on success it becomes `root / run_id`.
 
-    The caller holds the lock of its kind of run (`locked`). If the body raises, nothing remains.
+    The caller holds the lock of its kind of run (`data.lock`). If the body raises, nothing remains.
     A run that exists already is replaced in one step.
 
     Parameters

@@ -47,8 +47,7 @@ class BoundedEngine:
         """The requests and what became of them."""
         if path != self.folder.path:
             raise ContractError("this engine reads another ledger", where=str(path))
-        sets = (task.event_sets[task.trigger], *SETS)
-        types = {t for events in sets for t in events.types}
+        types = {t for events in (*task.sets_of_spine(), *SETS) for t in events.types}
         present = self.folder.manifest.columns
         columns = [name for name in present if name in task.columns_of_spine()]
         return self.folder.read(columns, types=types, placed=True)
@@ -73,24 +72,40 @@ class BoundedEngine:
         return pd.concat(found, ignore_index=True)
 
     def write(
-        self, definitions: Definitions, ledger: Ledger, cases: pd.DataFrame, out: Path
+        self,
+        definitions: Definitions,
+        ledger: Ledger,
+        cases: pd.DataFrame,
+        out: Path,
+        case: str = "case_id",
     ) -> None:
         """Write one Parquet file, rows as in `cases`."""
         with replacing(out) as draft:
-            append_tables((with_keys(b) for b in self._blocks(definitions, ledger, cases)), draft)
+            blocks = self._blocks(definitions, ledger, cases, case)
+            append_tables((with_keys(b) for b in blocks), draft)
 
     def without(self, column: str, codes: NDArray[Any]) -> "BoundedEngine":
         """See `Engine`."""
         return replace(self, folder=self.folder.without(column, codes))
 
     def _blocks(
-        self, definitions: Definitions, ledger: Ledger, cases: pd.DataFrame
+        self,
+        definitions: Definitions,
+        ledger: Ledger,
+        cases: pd.DataFrame,
+        case: str = "case_id",
     ) -> Iterator[Decisions]:
         """The decisions with their columns, a block at a time."""
         self._check_same(ledger)
         told = counted(self.tell, "events")
         blocks = feature_blocks(
-            definitions, self.folder, cases, memory=self.memory, scratch=self.scratch, told=told
+            definitions,
+            self.folder,
+            cases,
+            memory=self.memory,
+            scratch=self.scratch,
+            case=case,
+            told=told,
         )
         for rows, X in blocks:
             yield Decisions(cases.iloc[rows].reset_index(drop=True), X.reset_index(drop=True))

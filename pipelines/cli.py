@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import MISSING, fields
 from importlib import import_module, metadata
 from pathlib import Path
+from signal import SIGPIPE
 from typing import Any, Literal, NoReturn, Protocol, get_args, get_origin, get_type_hints
 
 from data.errors import UsageError, UserError, nearest
@@ -47,6 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     with listening() as stop:
         try:
             return _run(parse(argv), stop)
+        except BrokenPipeError:  # whoever read our answer, such as `head`, had enough of it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 128 + SIGPIPE
         except Exception as error:
             if stop.code:  # a library made its own exception of the signal
                 return stop.code
@@ -128,7 +132,8 @@ def _run(arguments: dict[str, Any], stop: Stop) -> int:
     run = getattr(import_module(f"pipelines.{command}"), f"run_{command}")
     result: Result = run(config, progress(verbose, stop))
     stop.check()
-    print(json.dumps(result.summary(), ensure_ascii=False) if as_json else result.text())
+    shown = json.dumps(result.summary(), ensure_ascii=False) if as_json else result.text()
+    print(shown, flush=True)
     return result.exit_code
 
 

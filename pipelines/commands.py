@@ -17,6 +17,8 @@ Tell = Callable[[str], None]
 Reasons = Literal["held", "all", "none"]
 Format = Literal["parquet", "csv"]
 EngineName = Literal["local", "spark"]
+CatalogueFormat = Literal["text", "md", "html"]
+Stage = Literal["request", "standing", "tracking", "first_scan", "delivered"]
 
 COUNT = Range(1, 10**9)
 SEED = Range(0, 2**31 - 1)  # what LightGBM and numpy both take
@@ -38,6 +40,7 @@ class MapConfig:
 
     mapping: Path = setting("mapping file (TOML)", positional=True)
     out: Path = setting("ledger folder to write")
+    append: bool = setting("add what is new to the ledger at --out, rewrite nothing", False)
     root: Path | None = setting("folder the mapping's paths start from [its own]", None)
     task: str | None = setting("task whose event types and columns are also known", None)
     max_quarantine: float = setting(
@@ -71,13 +74,18 @@ class EngineConfig:
 class FeaturesConfig(EngineConfig):
     """Compute the feature table of the task's decisions, or list its columns."""
 
-    list: bool = setting("print the columns and stop", False)
+    list: bool = setting("print the catalogue of the columns and stop", False)
+    format: CatalogueFormat = setting("how the catalogue is printed", "text")
     ledger: Path | None = setting("ledger folder", None)
     task: str = setting("built-in name or TOML file", "advance_refund")
-    stage: Literal["request", "standing"] = setting("which decisions", "request")
+    stage: Stage | None = setting("which decisions [request; with --list every stage]", None)
     since: str | None = setting("decisions known from this time on", None)
     as_of: str | None = setting("decisions known before this time", None)
-    out: Path = setting("Parquet file (Spark: folder) to write", Path("artifacts/features.parquet"))
+    out: Path | None = setting(
+        "Parquet file (Spark: folder) to write [artifacts/features.parquet]; with --list a .txt, "
+        ".md or .html file",
+        None,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from data.errors import UsageError, nearest
 
@@ -86,10 +86,9 @@ def resolve(
 
 def convert(kind: type[Any], name: str, value: Any, where: str) -> Any:
     """`value` as the type of the field `name`; text is parsed."""
-    hint = get_type_hints(kind)[name]
-    if get_origin(hint) is Literal:
-        return _choice(name, value, get_args(hint), where)
-    base = plain_type(hint)
+    base = plain_type(get_type_hints(kind)[name])
+    if get_origin(base) is Literal:
+        return _choice(name, value, get_args(base), where)
     try:
         if base is bool:
             return value if isinstance(value, bool) else WORDS[str(value).lower()]
@@ -120,7 +119,7 @@ _ARTICLE = {
 
 def plain_type(hint: Any) -> Any:
     """The type behind `X | None`."""
-    if get_origin(hint) is UnionType:
+    if get_origin(hint) in (Union, UnionType):
         return next(a for a in get_args(hint) if a is not NoneType)
     return hint
 

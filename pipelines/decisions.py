@@ -49,14 +49,12 @@ def request_decisions(
 ) -> Decisions:
     """The requests known from `since` and before `as_of`."""
     cases = spine(task, ledger, stage="request", since=since, as_of=as_of)
-    return Decisions(cases, features(task.features, ledger, cases))
+    return Decisions(cases, features(task.at_stage("request"), ledger, cases))
 
 
 def standing_columns(task: Task) -> tuple[Declaration, ...]:
     """The columns of a user's standing, the policy's included."""
-    return task.at_stage("standing") + tuple(
-        d for d in task.policy_columns if d.stage == "standing"
-    )
+    return task.at_stage("standing") + task.policy_at("standing")
 
 
 def standing_blocks(task: Task, ledger: Ledger, as_of: pd.Timestamp) -> Iterator[Decisions]:

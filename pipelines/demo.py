@@ -13,6 +13,7 @@ import pandas as pd
 from data.errors import ContractError
 from data.ingest import write_ledger_table
 from data.ledger import Ledger
+from data.lock import locked
 from data.market import World, simulate
 from data.market.judge import Costs, Verdict, everybody, judge
 from data.store import read_ledger
@@ -23,7 +24,6 @@ from features.task import load_task
 from models.metrics import report
 from models.policy import Policy, load_policy
 from pipelines.as_of import stamp
-from pipelines.atomic import locked
 from pipelines.check import run_check
 from pipelines.commands import CheckConfig, DemoConfig, ScoreConfig, Tell, TrainConfig
 from pipelines.platform import platform_decisions

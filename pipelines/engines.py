@@ -67,9 +67,17 @@ class Engine(Protocol):
         ...
 
     def write(
-        self, definitions: Definitions, ledger: Ledger, cases: pd.DataFrame, out: Path
+        self,
+        definitions: Definitions,
+        ledger: Ledger,
+        cases: pd.DataFrame,
+        out: Path,
+        case: str = "case_id",
     ) -> None:
-        """Write the decisions with their columns; `out` has the old table or the new one."""
+        """Write the decisions, of any stage, with their columns.
+
+        `out` has the old table or the new one. `case` : the key of a case.
+        """
         ...
 
     def without(self, column: str, codes: NDArray[Any]) -> "Engine":
@@ -109,10 +117,16 @@ class LocalEngine(WholeLedger):
         return pd.concat(found, ignore_index=True)
 
     def write(
-        self, definitions: Definitions, ledger: Ledger, cases: pd.DataFrame, out: Path
+        self,
+        definitions: Definitions,
+        ledger: Ledger,
+        cases: pd.DataFrame,
+        out: Path,
+        case: str = "case_id",
     ) -> None:
         """Write one Parquet file, rows as in `cases`."""
-        table = with_keys(Decisions(cases, self.features(definitions, ledger, cases)))
+        X = features(definitions, self._seen(ledger), cases, case=case)
+        table = with_keys(Decisions(cases, X))
         with replacing(out) as draft:
             write_table(table, draft)
 

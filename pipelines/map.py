@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.ingest import build_ledger
+from data.ingest import append_ledger, build_ledger
 from data.mapping import load_mapping
 from data.report import Report
 from pipelines.check import contract_of
@@ -25,6 +25,7 @@ class MapResult:
         return {
             "ledger": str(self.ledger),
             "rows": told.kept,
+            "held": told.held,
             "quarantined": told.quarantined,
             "dropped": told.dropped,
         }
@@ -35,15 +36,17 @@ class MapResult:
 
 
 def run_map(config: MapConfig, tell: Tell = lambda _line: None) -> MapResult:
-    """Map, check, and write the ledger folder.
+    """Map, check, and write the ledger folder, or what is new of it.
 
     Raises
     ------
     UsageError : a mapping that cannot be meant. ContractError : a fault of a whole source.
     QuarantineLimitError : too many broken rows; nothing is written.
+    NothingToDoError : an append without a new row.
     """
     tell(f"mapping {config.mapping}")
     contract = contract_of(config.task)
     mapping = load_mapping(config.mapping, root=config.root, contract=contract)
-    report = build_ledger(mapping, config.out, max_quarantine=config.max_quarantine)
+    write = append_ledger if config.append else build_ledger
+    report = write(mapping, config.out, max_quarantine=config.max_quarantine)
     return MapResult(config.out, report)

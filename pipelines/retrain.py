@@ -13,8 +13,8 @@ import pandas as pd
 
 from data.errors import GateError, ModelError, NothingToDoError
 from data.ledger import Ledger
+from data.lock import locked
 from models.bootstrap import Comparison, compare
-from pipelines.atomic import locked
 from pipelines.bundle import Bundle
 from pipelines.champion import bundle_of
 from pipelines.commands import RetrainConfig, Tell

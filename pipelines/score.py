@@ -18,6 +18,7 @@ import pandas as pd
 
 from data.errors import NothingToDoError, UsageError
 from data.ledger import Ledger
+from data.lock import locked
 from features.spine import spine, standing_spine
 from models.artifact import seal
 from models.decide import decide
@@ -25,7 +26,7 @@ from models.limits import LimitState
 from models.policy import Policy, load_policy
 from models.standing import standing_rows
 from pipelines.as_of import beginning, moment, stamp
-from pipelines.atomic import digest, locked, run_folder
+from pipelines.atomic import digest, run_folder
 from pipelines.book import book_before, replayed, save_book, with_spending
 from pipelines.bundle import Bundle
 from pipelines.champion import find_bundle
@@ -189,7 +190,7 @@ def _scores(job: _Job) -> pd.DataFrame:
     if cases.empty:
         raise NothingToDoError("no request to score", where=str(job.config.ledger))
     job.tell(f"scoring {len(cases):,} requests")
-    columns = job.bundle.task.features
+    columns = job.bundle.task.at_stage("request")
     return job.engine.mapped(columns, job.ledger, cases, partial(probabilities, job.bundle))
 
 
@@ -207,7 +208,7 @@ def _decided(
     task, ledger = job.bundle.task, job.ledger
     cases = _requests(job)
     job.tell(f"scoring {len(cases):,} requests")
-    columns = task.features + task.policy_columns
+    columns = task.at_stage("request") + task.policy_at("request")
     given = Decisions(cases, job.engine.features(columns, ledger, cases))
     if job.since is None:
         day = spine(task, ledger, since=job.as_of.floor("D") - DAY, as_of=job.as_of)

@@ -9,6 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from data.encode import encode
+
 
 def write_table(frame: pd.DataFrame, path: Path, facts: Mapping[str, str] | None = None) -> Path:
     """Write Parquet, or CSV where the name says so; `facts` become metadata of a Parquet file.
@@ -73,4 +75,8 @@ def arrow(values: "pd.Series[Any]") -> pa.Array:
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         plain = values.dt.tz_convert(None).dt.as_unit("us").to_numpy()
         return pa.array(plain, pa.timestamp("us")).cast(pa.timestamp("us", tz="UTC"))
-    return pa.array(values, from_pandas=True)
+    found = pa.array(values, from_pandas=True)
+    if pa.types.is_dictionary(found.type):  # categories that do not occur are none of the content
+        codes, dictionary = encode(pa.chunked_array([found]))
+        return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), dictionary)
+    return found

@@ -11,10 +11,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from data.ledger import Ledger
+from data.lock import locked
 from data.store import read_ledger
 from features.task import load_task
 from pipelines.as_of import beginning, moment
-from pipelines.atomic import locked, publish
+from pipelines.atomic import publish
 from pipelines.bundle import Bundle, read_bundle, write_bundle
 from pipelines.commands import Tell, TrainConfig
 from pipelines.config import identity

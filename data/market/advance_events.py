@@ -10,6 +10,7 @@ import pandas as pd
 
 from data.market.advances import STAGES
 from data.market.ledger_rows import FUNDERS, PLATFORM, SYSTEM, Piece
+from data.market.mark_events import overdue
 from data.market.orders import NEVER
 from data.market.recovery import claimed
 from data.market.story import Story
@@ -95,6 +96,8 @@ def _clawbacks(s: Story, amount: Array, back: pd.DataFrame) -> Iterator[Piece]:
     stands = clawed & ~s.book.reversed[s.fate]
     came = back["recovered"].to_numpy()
     opened = np.where(stands, s.clawed_us, 0)
+    wait = np.where(came < owed, NEVER, back["recovery_wait"].to_numpy())
+    yield overdue(s, stands, wait, opened)
     yield s.piece(
         "clawback_recovered",
         stands & (came > 0),

@@ -7,6 +7,8 @@ import numpy as np
 from data.market.dispute_events import dispute_events
 from data.market.draws import between
 from data.market.ledger_rows import BUYER, MERCHANT, PLATFORM, SYSTEM, Piece
+from data.market.mark_events import mark_events
+from data.market.marks import hours, request_marks
 from data.market.return_events import return_events
 from data.market.story import Story, stopped
 from data.market.timeline import ANSWER_HOURS, SECOND, TRACKING_DAYS
@@ -19,6 +21,7 @@ def case_events(story: Story) -> Iterator[Piece]:
     yield from _answers(story)
     yield from return_events(story)
     yield from dispute_events(story)
+    yield from mark_events(story)
 
 
 def _requests(s: Story) -> Iterator[Piece]:
@@ -39,6 +42,7 @@ def _requests(s: Story) -> Iterator[Piece]:
         return_method=np.where(s.back, c["method"].to_numpy(), -1),
         deadline_ts=(s.t["request"] + ANSWER_HOURS * HOUR).to_numpy(),
         actor=BUYER,
+        **request_marks(s),
     )
     edits = rng.random(n) < s.world.book["cases"]["edited"]
     when = s.t["request"] + between(rng, 0.02, 0.07, n)
@@ -50,10 +54,18 @@ def _answers(s: Story) -> Iterator[Piece]:
     refused = ~s.back & s.disputed
     tracking_by = np.where(s.back, answer.to_numpy() + TRACKING_DAYS * DAY, -1)
     agreed = ~silent & ~refused
-    yield s.piece("merchant_agreed", agreed, answer, actor=MERCHANT, deadline_ts=tracking_by)
+    waited = hours(answer, s.t["request"])
+    yield s.piece(
+        "merchant_agreed",
+        agreed,
+        answer,
+        actor=MERCHANT,
+        deadline_ts=tracking_by,
+        wait_hours=waited,
+    )
     automatic = silent & ~refused
     yield s.piece("request_auto_agreed", automatic, answer, actor=SYSTEM, deadline_ts=tracking_by)
-    yield s.piece("merchant_refused", refused, answer, actor=MERCHANT)
+    yield s.piece("merchant_refused", refused, answer, actor=MERCHANT, wait_hours=waited)
     yield s.piece("buyer_withdrew", s.withdrawn, s.t["withdraw"], actor=BUYER)
     kept = s.named("never_shipped") & s.back
     yield s.piece("request_expired", kept, s.t["expire"], actor=SYSTEM)

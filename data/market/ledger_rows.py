@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from data.market.advances import STAGES
 from data.market.fates import CAUSES, FAULTS
+from data.market.mark_words import CARRIERS, CHANGES, DETAILS, FINDINGS, RISK_CODES, months
 from data.market.orders import PAYMENTS
 from data.market.recovery import CHANNELS
 from data.market.requests import METHODS, REASONS
@@ -36,6 +37,11 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "stage": STAGES,
     "action": ACTIONS,
     "payment_method": PAYMENTS,
+    "reason_detail": DETAILS,
+    "carrier": CARRIERS,
+    "risk_code": RISK_CODES,
+    "finding": FINDINGS,
+    "change": CHANGES,
 }
 NUMBERS = (
     "amount_cents",
@@ -44,8 +50,27 @@ NUMBERS = (
     "item_count",
     "member_level",
     "evidence_count",
+    "in_app_count",
+    "attempt",
+    "variant_count",
+    "price_band",
+    "merchant_deposit_cents",
+    "expected_weight_g",
+    "weight_g",
+    "origin_km",
+    "scan_count",
 )
-SHARES = ("act_prob", "keep_prob")
+IDS = ("tracking_id", "payout_id", "phone_id", "ip_id", "evidence_hash")
+FLOATS = ("act_prob", "keep_prob", "wait_hours", "merchant_rating", "resale_share")
+TRUTHS = (
+    "proven",
+    "device_tampered",
+    "serial_tracked",
+    "consumable",
+    "limited_edition",
+    "inspection_exempt",
+    "to_merchant",
+)
 
 
 @dataclass(frozen=True)
@@ -81,7 +106,7 @@ def ledger_table(world: World, bought: pd.DataFrame, pieces: Iterable[Piece]) ->
     columns |= _keys(world, bought, order)
     case = [np.full(len(p.order), NULL) if p.case is None else p.case for p in kept]
     columns["case_id"] = _integers(np.concatenate(case)[row])
-    for name in (*WORDS, *NUMBERS, *SHARES, "proven", "deadline_ts", "tracking_id", "policy_id"):
+    for name in (*WORDS, *NUMBERS, *IDS, *FLOATS, *TRUTHS, "deadline_ts", "policy_id", "month"):
         columns[name] = _column(world, name, kept, sizes, row)
     columns["model_version"] = pa.nulls(len(row), pa.string())  # rules decided, no model
     return pa.table(columns)
@@ -116,7 +141,7 @@ def _column(
     world: World, name: str, kept: list[Piece], sizes: list[int], row: Array
 ) -> pa.Array | pa.ChunkedArray:
     """One column of all pieces in ledger order, null where a piece does not have it."""
-    share = name in SHARES
+    share = name in FLOATS
     full = np.full(len(row), np.nan) if share else np.full(len(row), NULL, np.int64)
     start = 0
     for piece, size in zip(kept, sizes, strict=True):
@@ -130,7 +155,9 @@ def _column(
         return _words(full, WORDS[name])
     if name == "policy_id":
         return _words(full, (world.policy_id,))
-    if name == "proven":
+    if name == "month":
+        return _words(full, months(world))
+    if name in TRUTHS:
         return pa.array(full > 0, mask=full < 0)
     if name == "deadline_ts":
         return _times(full)

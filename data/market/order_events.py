@@ -7,6 +7,8 @@ import pandas as pd
 
 from data.market.draws import between, waiting
 from data.market.ledger_rows import BUYER, CARRIER, MERCHANT, SYSTEM, WORDS, Piece
+from data.market.mark_words import month
+from data.market.marks import price_band
 from data.market.orders import NEVER
 from data.market.world import HOUR, Array, World
 
@@ -24,6 +26,10 @@ def order_events(
         "payment_method": bought["payment"].to_numpy()[paid],
         "item_count": bought["count"].to_numpy()[paid],
         "member_level": people["level"].to_numpy()[bought["user"].to_numpy()[paid]],
+        "month": month(world, placed[paid]),
+        "price_band": price_band(
+            world, *(bought[k].to_numpy()[paid] for k in ("category", "amount", "count"))
+        ),
         "actor": BUYER,
     }
     yield Piece("order_paid", paid, placed[paid], placed[paid], values)
@@ -34,7 +40,8 @@ def order_events(
     sent = np.flatnonzero(~unpaid & ~kept_back)
     shipped = bought["shipped"].to_numpy()[sent]
     known = shipped + waiting(rng, 1.0, 0.9, 12, len(sent))
-    yield Piece("order_shipped", sent, shipped, known, {"actor": MERCHANT})
+    waited = {"wait_hours": (shipped - placed[sent]) / HOUR, "actor": MERCHANT}
+    yield Piece("order_shipped", sent, shipped, known, waited)
     came = np.flatnonzero(~unpaid & ~kept_back & (bought["delivered"].to_numpy() < NEVER))
     delivered = bought["delivered"].to_numpy()[came]
     known = np.maximum(delivered + bought["lag"].to_numpy()[came], delivered + HOUR // 60)

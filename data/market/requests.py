@@ -61,7 +61,9 @@ def requests(
         frame[name] = chosen[name].to_numpy()
     frame["order_amount"] = chosen["amount"].to_numpy()
     frame = frame.assign(**_details(world, rng, frame))
-    for name in ("opportunism", "level", "bust", "joined"):
+    for name in ("placed", "address"):
+        frame[name] = chosen[name].to_numpy()
+    for name in ("opportunism", "level", "bust", "joined", "ring"):
         frame[name] = people[name].to_numpy()[frame["user"]]
     frame = frame.assign(busting=frame["at"] >= frame["bust"])
     return frame.sort_values(["at", "order"], kind="stable", ignore_index=True)

@@ -29,7 +29,7 @@ def run(events: int) -> dict[str, float]:
     bundle = read_bundle(Path(inputs.model))
     task, model = bundle.task, bundle.models.risk[AT_REQUEST.name]
     ledger = read_ledger(inputs.ledger, task.columns_needed())
-    X = features(task.features, ledger, spine(task, ledger, rows=_held()))
+    X = features(task.at_stage("request"), ledger, spine(task, ledger, rows=_held()))
     seconds = []
     for _ in range(1 + RUNS):
         start = time.perf_counter()

@@ -4,12 +4,13 @@ One function per way, `folder -> 80 columns`; the sum of all cells must be the s
 what is best for them: integer codes, integer cents, cumulative sums, strict as-of joins.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from features.declarations import Declaration
 from tests.benchmarks.workload import DAY_US, DAYS, ENTITIES, KINDS, READ, SETS, definitions
 
 Way = Callable[[Path], list[Any]]
@@ -19,6 +20,11 @@ CODES: Final = {k: n for n, k in enumerate(sorted(KINDS))}  # the ledger's dicti
 
 
 def clawback(folder: Path) -> list[Any]:
+    return clawback_columns(folder, definitions())
+
+
+def clawback_columns(folder: Path, declared: Sequence[Declaration]) -> list[Any]:
+    """Some declarations over the workload's ledger."""
     import pandas as pd
     import pyarrow.parquet as pq
 
@@ -29,7 +35,7 @@ def clawback(folder: Path) -> list[Any]:
     asked = pq.read_table(folder / "decisions.parquet")
     keys = {k: ledger[k].decode(asked.column(k).to_numpy()) for k in ENTITIES}
     cases = pd.DataFrame(keys | {"as_of": asked.column("known_ts").to_pandas()})
-    X = features(definitions(), ledger, cases)
+    X = features(declared, ledger, cases)
     return [X[name] for name in X]
 
 

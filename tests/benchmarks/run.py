@@ -2,16 +2,26 @@
 
 import argparse
 
-from tests.benchmarks import bench_features, bench_rings, help_speed, reasons_speed, score_job
+from tests.benchmarks import (
+    bench_features,
+    bench_hard,
+    bench_large,
+    bench_rings,
+    help_speed,
+    reasons_speed,
+    score_job,
+)
 from tests.benchmarks.report import FIGURES, write_figures
 
 # Each takes the number of events and returns its figures; reasons are those of the score job.
 BENCHES = (
     help_speed.run,
     bench_features.run,
+    bench_hard.run,
     bench_rings.run,
     score_job.run,
     reasons_speed.run,
+    lambda events: bench_large.run(10 * events),
 )
 
 

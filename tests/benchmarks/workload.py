@@ -14,7 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data.contract import load_contract
-from data.store import write_ledger
+from data.folder import read_manifest
+from data.report import Report
+from data.writer import append_part, write_ledger
 from features.declarations import Declaration, Events, days, windows
 
 DAYS: Final = (1, 7, 30, 90, 365)
@@ -30,6 +32,7 @@ SETS: Final[dict[str, tuple[str, ...]]] = {
 }
 ENTITIES: Final = ("user_id", "merchant_id")
 READ: Final = ["known_ts", "event_type", "user_id", "merchant_id", "amount_cents"]
+STRETCH: Final = 10_000_000
 SPAN_S: Final = 730 * 86_400
 DAY_US: Final = 86_400_000_000
 
@@ -43,30 +46,44 @@ def definitions() -> list[Declaration]:
 
 
 def prepare(folder: Path, events: int) -> None:
-    """Write `ledger/` and `decisions.parquet` (events / 10 rows, drawn from the events)."""
+    """Write `ledger/` and `decisions.parquet` (events / 10 rows, drawn from the events).
+
+    More than `STRETCH` events come in stretches of time, each appended to the ones before.
+    """
     rng = np.random.default_rng(20)
-    table = _events(rng, events)
     contract = load_contract().adding(event_types=KINDS)
-    write_ledger(table, folder / "ledger", contract)
+    ledger, written = folder / "ledger", 0
+    while written < events:
+        size = min(STRETCH, events - written)
+        table = _events(rng, events, written, size)
+        if written:
+            clean = Report("workload", size, size, 0, 0)
+            append_part(table, ledger, contract, read_manifest(ledger), report=clean)
+        else:
+            write_ledger(table, ledger, contract)
+        written += size
     chosen = np.sort(rng.choice(events, events // 10, replace=False))
-    written = pq.read_table(folder / "ledger" / "part-1.parquet", columns=["known_ts", *ENTITIES])
-    pq.write_table(written.take(chosen), folder / "decisions.parquet")
+    parts = [ledger / part for part in read_manifest(ledger).parts]
+    read = [pq.read_table(part, columns=["known_ts", *ENTITIES]) for part in parts]
+    pq.write_table(pa.concat_tables(read).take(chosen), folder / "decisions.parquet")
 
 
-def _events(rng: "np.random.Generator", n: int) -> pa.Table:
+def _events(rng: "np.random.Generator", events: int, first: int, n: int) -> pa.Table:
+    """`n` of all events, from the `first` on."""
     start = pd.Timestamp("2024-01-01", tz="UTC").value // 1000
-    seconds = np.sort(rng.integers(0, SPAN_S // 10, n)) * 10
+    low, high = (SPAN_S // 10 * at // events for at in (first, first + n))
+    seconds = np.sort(rng.integers(low, high, n)) * 10
     stamp = pa.array(start + seconds * 1_000_000).cast(pa.timestamp("us", tz="UTC"))
     kinds = rng.choice(len(KINDS), n, p=_shares(len(KINDS)))
     amount = rng.integers(1, 50_000, n)
     return pa.table(
         {
-            "event_id": pa.array(np.arange(n)).cast(pa.string()),
+            "event_id": pa.array(np.arange(first, first + n)).cast(pa.string()),
             "event_type": pa.DictionaryArray.from_arrays(pa.array(kinds), pa.array(KINDS)),
             "event_ts": stamp,
             "known_ts": stamp,
-            "user_id": pa.array(_tailed(rng, n, max(20, n // 20), 2.0)),
-            "merchant_id": pa.array(_tailed(rng, n, max(200, n // 1000), 2.4)),
+            "user_id": pa.array(_tailed(rng, n, max(20, events // 20), 2.0)),
+            "merchant_id": pa.array(_tailed(rng, n, max(200, events // 1000), 2.4)),
             "amount_cents": pa.array(amount, mask=rng.random(n) < 0.24),
         }
     )

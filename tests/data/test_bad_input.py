@@ -398,11 +398,11 @@ def test_a_target_without_permission(frame: pd.DataFrame, open_tmp: Path) -> Non
     hidden.parent.mkdir(mode=0o700)
     for place in (hidden, target.with_name("x" * 300)):
         said = refused_elsewhere("as a stranger", good, good, place)
-        assert f"error: {place}: cannot write the ledger" in said
+        assert f"error: {place}: cannot write" in said
     hidden.parent.rmdir()
     said = refused_elsewhere("as a stranger", good, good, target)
-    assert f"error: {target}: cannot write the ledger: [Errno 13] Permission denied" in said
-    assert "fix: choose a folder this user may write to" in said
+    assert f"error: {target}: cannot write: Permission denied" in said
+    assert "fix: choose a place this user may write to" in said
     assert list(target.parent.iterdir()) == []
 
 

@@ -8,7 +8,7 @@ from data.errors import ContractError, UsageError
 
 def test_every_event_type_of_the_vocabulary_is_known_once() -> None:
     types = load_contract().event_types
-    assert len(set(types)) == len(types) == 34
+    assert len(set(types)) == len(types) == 38
     assert {"refund_requested", "deadline_moved", "clawback_written_off"} <= set(types)
 
 

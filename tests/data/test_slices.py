@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from data.errors import ContractError
-from data.ingest import write_ledger_table
+from data.ingest import append_ledger, write_ledger_table
 from data.ledger import Ledger
 from data.market import World, simulate
 from data.slices import RESIDUES, LedgerFolder, open_folder
@@ -17,10 +17,21 @@ COLUMNS = ("user_id", "case_id", "reason", "amount_cents", "event_ts", "proven",
 TYPES = ("order_paid", "refund_requested", "no_such_type")
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LedgerFolder:
+@pytest.fixture(params=["at once", "in three nights"])
+def folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> LedgerFolder:
     monkeypatch.setattr("data.part._ROW_GROUP", 1000)
-    write_ledger_table(simulate(World(n_orders=3_000, seed=4)).events, tmp_path / "ledger")
+    events = simulate(World(n_orders=3_000, seed=4)).events
+    if request.param == "at once":
+        write_ledger_table(events, tmp_path / "ledger")
+    else:
+        frame = events.to_pandas().sort_values("known_ts")
+        known = frame["known_ts"]
+        for lo, hi in ((0.0, 0.3), (0.3, 0.31), (0.31, 1.0)):
+            begin, end = known.quantile(lo), known.quantile(hi)
+            night = frame[(known > begin) & (known <= end) if lo else known <= end]
+            append_ledger(night, tmp_path / "ledger")
     return open_folder(tmp_path / "ledger")
 
 

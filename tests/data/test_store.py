@@ -134,7 +134,7 @@ def test_a_changed_byte_is_found_by_the_read_and_by_the_check(
         read_ledger(tmp_path / "ledger")
 
 
-@pytest.mark.parametrize("name", ["part-1.parquet", "dict/user_id.parquet"])
+@pytest.mark.parametrize("name", ["part-1.parquet", "dict/user_id-1.parquet"])
 def test_a_missing_or_cut_file_is_named(frame: pd.DataFrame, tmp_path: Path, name: str) -> None:
     write_ledger_table(frame, tmp_path / "ledger")
     path = tmp_path / "ledger" / name

@@ -10,6 +10,7 @@ from typing import Any
 
 from features.declarations import (
     LIFE,
+    STAGES,
     Declaration,
     Difference,
     Events,
@@ -25,11 +26,23 @@ Row = dict[str, Any]
 
 
 def naive_features(
-    definitions: list[Declaration], events: list[Row], cases: list[Row]
+    definitions: list[Declaration], events: list[Row], cases: list[Row], case: str = "case_id"
 ) -> dict[str, list[Any]]:
-    """Values per column name. Null is None; events and cases are rows of plain Python values."""
+    """Values per column name. Null is None; events and cases are rows of plain Python values.
+
+    A row without a stage is a request. `case` names the column whose events make up a case.
+    """
     events = sorted(events, key=lambda e: (e["known_ts"], e["event_ts"], e["event_id"]))
-    return {d.name: [value(d, events, case) for case in cases] for d in definitions}
+    rows = [c | {"own": case} for c in cases]
+    return {d.name: [at_stage(d, events, row) for row in rows] for d in definitions}
+
+
+def at_stage(d: Declaration, events: list[Row], case: Row) -> Any:
+    return value(d, events, case) if stage(d.stage) <= stage(case.get("stage")) else None
+
+
+def stage(name: str | None) -> int:
+    return STAGES.index(name or "request")
 
 
 def value(d: Declaration, events: list[Row], case: Row) -> Any:
@@ -38,7 +51,7 @@ def value(d: Declaration, events: list[Row], case: Row) -> Any:
     if isinstance(d, Ring):
         return ring(d, events, case)
     if isinstance(d, Request):
-        asked = case[f"request_{d.column}"]
+        asked = case[f"{d.stage}_{d.column}"]
         return asked if asked is None or d.equals is None else float(asked == d.equals)
     a, b = value(d.a, events, case), value(d.b, events, case)
     if a is None or b is None:
@@ -57,6 +70,9 @@ def window(w: Window, events: list[Row], case: Row) -> float | None:
         return None
     end = case["as_of"] - w.delay
     own = [e for e in events if all(e[k] == case[k] for k in w.keys)]
+    key = case["own"]
+    if stage(case.get("stage")) > stage("request") and key not in w.keys:
+        own = [e for e in own if e[key] is None or e[key] != case[key]]
     past = [e for e in own if e["known_ts"] < end]
     if w.over != LIFE:
         past = [e for e in past if e["known_ts"] >= end - w.over]
@@ -96,10 +112,10 @@ def ring(r: Ring, events: list[Row], case: Row) -> float | None:
     if r.aggregate == "size" or r.events is None:
         return 1 + len(others)
     found = [e for e in past if e["user_id"] in others and belongs(e, r.events)]
-    first = {e["user_id"]: e["known_ts"] for e in reversed(found)}
+    first: dict[Any, datetime] = {e["user_id"]: e["known_ts"] for e in reversed(found)}
     begin = None if r.over == LIFE else case["as_of"] - r.over
     if r.aggregate == "joined":
-        return sum(begin is None or t >= begin for t in first.values())
+        return len([t for t in first.values() if begin is None or t >= begin])
     if r.aggregate == "age":
         gone = [whole_ms(case["as_of"]) - whole_ms(t) for t in first.values()]
         return sum(gone) / len(gone) / 86_400_000 if gone else None

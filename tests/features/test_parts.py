@@ -73,6 +73,18 @@ def test_the_columns_are_those_of_the_engine(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("stage", ["standing", "tracking", "first_scan", "delivered"])
+def test_every_stage_and_the_own_case_left_out(
+    folder: LedgerFolder, tmp_path: Path, stage: str
+) -> None:
+    ledger = read_ledger(folder.path)
+    rows, columns = spine(TASK, ledger, stage), TASK.at_stage(stage)
+    whole = features(columns, ledger, rows)
+    room = BASE + 6 * MIB
+    blocks = feature_blocks(columns, folder, rows, memory=room, scratch=tmp_path)
+    pd.testing.assert_frame_equal(pd.concat([X for _, X in blocks]), whole, check_exact=True)
+
+
 def test_memory_decides_the_number_of_shares_alone(
     folder: LedgerFolder, cases: pd.DataFrame, tmp_path: Path
 ) -> None:

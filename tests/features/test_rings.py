@@ -103,7 +103,7 @@ def test_planted_rings_are_found_and_a_dormitory_is_none() -> None:
     names = [c for c in table.column_names if c in {"event_id", *task.columns_needed()}]
     known = ledger_of(table.select(names).to_pandas())
     end = standing_spine(task, known, None)
-    size = features([Ring(task.links["access"], "size")], known, end).iloc[:, 0]
+    size = features([Ring(task.links["access"], "size", stage="standing")], known, end).iloc[:, 0]
     people = users(world, calendar(world))
     homes = 2 * len(people)  # addresses from here on are shared ones
     people = people.loc[end["user_id"].astype(int)].reset_index(drop=True)

@@ -124,8 +124,12 @@ def test_standing_is_fitted_on_the_night_before_the_first_paid_request_of_a_peri
 
 
 def test_what_a_spine_cannot_do_is_a_clear_error(task: Task) -> None:
-    with pytest.raises(UsageError, match="no spine for stage 'first_scan'"):
+    with pytest.raises(UsageError, match="no spine for stage 'first_scan'") as error:
         spine(task, ledger(EVENTS), stage="first_scan")
+    assert 'add first_scan = "<event set>" to [spine]' in error.value.fix
+    with pytest.raises(UsageError, match="no spine for stage 'requst'") as error:
+        spine(task, ledger(EVENTS), stage="requst")
+    assert error.value.fix == "did you mean 'request'?"
     with pytest.raises(UsageError, match="'yesterday-ish' is no time"):
         spine(task, ledger(EVENTS), as_of="yesterday-ish")
     log = ledger(EVENTS)

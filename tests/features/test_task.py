@@ -124,7 +124,7 @@ def test_the_built_in_task_survives_its_canonical_form(tmp_path: Path) -> None:
     task = load_task()
     again = load_task(written(tmp_path, dump_task(task)))
     assert again == task
-    assert 120 <= len(task.features) <= 260
+    assert 240 <= len(task.features) <= 310
 
 
 @given(data=st.data())

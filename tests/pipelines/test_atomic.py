@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from data.errors import BusyError, StorageError
-from pipelines.atomic import digest, locked, point, replacing, run_folder
+from data.lock import locked
+from pipelines.atomic import digest, point, replacing, run_folder
 
 WRITER = """
 import sys, time
 from pathlib import Path
-from pipelines.atomic import locked, run_folder
+from data.lock import locked
+from pipelines.atomic import run_folder
 root = Path(sys.argv[1])
 print("ready", flush=True)
 for n in range(1, 10_000):
@@ -113,7 +115,8 @@ def test_a_folder_without_permission_is_an_error_of_the_user(tmp_path: Path) -> 
     code = """
 import os, sys
 from pathlib import Path
-from pipelines.atomic import locked, run_folder
+from data.lock import locked
+from pipelines.atomic import run_folder
 os.setgid(65534); os.setuid(65534)
 with run_folder(Path("/") / sys.argv[1], "one"):
     pass

@@ -56,7 +56,7 @@ def test_the_score_job_writes_the_same_bytes(
     assert [p.name for p in (tmp_path / "two").glob(".tmp-*")] == []
 
 
-@pytest.mark.parametrize("stage", ["request", "standing"])
+@pytest.mark.parametrize("stage", ["request", "standing", "first_scan"])
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
 def test_the_feature_table_is_the_same(
     ledger_path: Path, tmp_path: Path, stage: str, suffix: str, request: pytest.FixtureRequest

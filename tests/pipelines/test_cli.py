@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from data.errors import BusyError
@@ -105,10 +106,44 @@ def test_simulate_check_and_features_run(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_features_can_be_listed_without_a_ledger(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["features", "--list"]) == 0
-    names = capsys.readouterr().out.splitlines()
+    assert main(["features", "--list", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    names = [entry["name"] for entry in told["catalogue"]]
     assert "user_refund_requests_count_90d" in names
-    assert len(names) > 100
+    assert set(told["columns"]) <= set(names)
+    assert main(["features", "--list", "--stage", "standing"]) == 0
+    shown = capsys.readouterr().out
+    assert "  user_refund_requests_count_90d\n" in shown
+    assert "request_amount_cents" not in shown
+
+
+@pytest.mark.parametrize(("name", "begin"), [("c.html", "<!doctype html>"), ("c.md", "# ")])
+def test_a_catalogue_is_a_page_of_its_own(
+    name: str, begin: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["features", "--list", "--out", name]) == 0
+    text = Path(name).read_text()
+    assert main(["features", "--list", "--format", name[2:]]) == 0
+    assert capsys.readouterr().out.endswith(text)
+    assert text.startswith(begin)
+    assert not any(word in text for word in ("<script", "http://", "https://", "src="))
+
+
+def test_a_catalogue_needs_a_name_that_says_its_format(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["features", "--list", "--out", "c.pdf"]) == 2
+    assert "says no format" in complaint(capsys)[0]
+
+
+@pytest.mark.parametrize("stage", ["tracking", "first_scan", "delivered"])
+def test_features_are_computed_at_a_later_stage(
+    stage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["simulate", "--out", "shop", "--orders", "400", "--seed", "1"]) == 0
+    assert main(["features", "--ledger", "shop", "--stage", stage, "--out", "x.parquet"]) == 0
+    table = pd.read_parquet("x.parquet")
+    assert set(table["stage"]) == {stage}
+    assert table["case_refund_requests_age_life"].notna().all()
+    assert "decisions" in capsys.readouterr().out
 
 
 def test_a_broken_row_is_exit_3(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from data.errors import BusyError, ContractError, ModelError, UsageError
 from data.ledger import Ledger
+from data.lock import locked
 from models.metrics import auc
-from pipelines.atomic import locked
 from pipelines.bundle import Bundle
 from pipelines.commands import ScoreConfig
 from pipelines.modelling import chunked

@@ -10,7 +10,7 @@ import pytest
 
 from data.errors import BusyError, GateError, ModelError, NothingToDoError, UsageError, UserError
 from data.ledger import Ledger
-from pipelines.atomic import locked
+from data.lock import locked
 from pipelines.bundle import Bundle
 from pipelines.champion import find_bundle
 from pipelines.commands import RetrainConfig, ScoreConfig, TrainConfig

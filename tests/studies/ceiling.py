@@ -68,7 +68,7 @@ def requests_of(task: Task, n_orders: int, seed: int) -> Requests:
     known = labels(task, ledger, cases, cases["as_of"].min() + TEST_FROM)
     truth = market.truth.to_pandas().set_index("case_id")[TRUTH]
     p = truth.loc[cases["case_id"].astype("int64")].to_numpy(np.float64)
-    return Requests(cases, features(task.features, ledger, cases), known, p)
+    return Requests(cases, features(task.at_stage("request"), ledger, cases), known, p)
 
 
 def fit_ceiling(worlds: Sequence[Requests], rounds: int) -> Any:

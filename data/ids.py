@@ -1,0 +1,51 @@
+"""The event ids of each part as sorted 64-bit hashes: what tells in no time that an id is new.
+
+A hash that is not there proves an id new; one that is there may be another id's, so whoever finds
+it looks at the ids themselves.
+"""
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numba import njit
+from numpy.typing import NDArray
+
+from data.dictionaries import read_small
+
+Hashes = NDArray[np.uint64]
+_BASIS: Final = np.uint64(0xCBF29CE484222325)  # FNV-1a
+_PRIME: Final = np.uint64(0x100000001B3)
+
+
+def hashes(ids: pa.ChunkedArray) -> Hashes:
+    """One hash per id (no nulls), the same on every machine; integers are their own."""
+    if pa.types.is_integer(ids.type):
+        return np.asarray(ids.cast(pa.int64()).to_numpy(), np.int64).view(np.uint64)
+    found = [_of_texts(chunk) for chunk in ids.cast(pa.large_string()).chunks]
+    return np.concatenate([np.empty(0, np.uint64), *found])
+
+
+def present(path: Path, asked: Hashes) -> NDArray[np.bool_]:
+    """Which of the hashes a part's file holds."""
+    held = read_small(path).column(0).to_numpy()
+    at = np.minimum(np.searchsorted(held, asked), len(held) - 1)
+    return np.asarray(held[at] == asked)
+
+
+def _of_texts(texts: pa.Array) -> Hashes:
+    found = np.empty(len(texts), np.uint64)
+    _, offsets, data = texts.buffers()
+    ends = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    _fnv(np.frombuffer(data or b"", np.uint8), ends, found)
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _fnv(data: Any, ends: Any, found: Any) -> None:
+    for i in range(found.size):
+        h = _BASIS
+        for j in range(ends[i], ends[i + 1]):
+            h = (h ^ data[j]) * _PRIME
+        found[i] = h
