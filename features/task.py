@@ -28,7 +28,7 @@ from features.declarations import (
 from features.label_form import label_columns, label_sets, label_words, read_label
 from features.task_file import listed, merge, read_chain, text_of
 from features.toml_form import Named, blocks, canonical, check_keys, expand
-from features.vocabulary import check_events, check_reasons, check_where
+from features.vocabulary import check_events, check_links, check_reasons, check_where
 
 DEFAULT_TASK: Final = "advance_refund"
 COLUMN_KINDS: Final = ("int", "float", "text", "bool", "time", "key")
@@ -298,6 +298,8 @@ def _check_task(task: Task) -> None:
             raise UsageError(f"[columns] {column}: unknown kind {kind!r}", where=task.name, fix=fix)
     for events in task.event_sets.values():
         check_events(events, contract, task.name)
+    for links in task.links.values():
+        check_links(links, contract, task.name)
     for where, words in label_words(label):
         check_where(words, contract, f"{task.name}: {where}")
     check_reasons(task.declarations)

@@ -1,13 +1,16 @@
 """Rings equal a graph rebuilt for every decision, see no future, and do not depend on any order."""
 
+from pathlib import Path
 from random import Random
 from types import ModuleType
 from typing import Any
 
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data.errors import UsageError
 from data.ledger import Ledger, ledger_of
 from data.market import World, simulate
 from data.market.calendar import calendar
@@ -15,7 +18,7 @@ from data.market.parties import users
 from features.declarations import LIFE, Declaration, Events, Links, Ring, days, rate
 from features.engine import features
 from features.spine import standing_spine
-from features.task import load_task
+from features.task import dump_task, load_task
 
 Row = dict[str, Any]
 BADS, ASKS = Events("bads", "bad"), Events("asks", ["ask", "pay"])
@@ -94,6 +97,82 @@ def test_the_future_and_the_order_of_decisions_change_no_answer(
     order = seed.sample(range(len(cases)), len(cases))
     again = features(rings(links)[::-1], ledger_of(table), asked.iloc[order], threads=1)
     pd.testing.assert_frame_equal(again[whole.columns], whole.iloc[order])
+
+
+TOML = """
+name = "linked"
+[event_types]
+extra = ["ask", "bad", "pay"]
+[events.asks]
+types = ["ask", "pay"]
+[events.bads]
+types = ["bad"]
+[links.way]
+device_id = 3
+[spine]
+trigger = "asks"
+[[ring]]
+links = "way"
+aggregate = "size"
+stage = "standing"
+[[ring]]
+links = "way"
+events = "bads"
+aggregate = ["count", "sum:amount_cents"]
+over = ["2d", "life"]
+sign = { y_bad = 1 }
+[[rate]]
+a = { links = "way", events = "bads", aggregate = "count" }
+b = { links = "way", events = "asks", aggregate = "count" }
+over = ["5d"]
+prior = [0.03, 20]
+"""
+
+
+def test_a_task_file_declares_rings_and_survives_its_own_dump(
+    tmp_path: Path, worlds: ModuleType, naive: ModuleType
+) -> None:
+    (tmp_path / "linked.toml").write_text(TOML)
+    task = load_task(tmp_path / "linked.toml")
+    assert [d.name for d in task.features] == [
+        "ring_way_size",
+        "ring_way_bads_count_2d",
+        "ring_way_bads_count_life",
+        "ring_way_bads_sum_amount_cents_2d",
+        "ring_way_bads_sum_amount_cents_life",
+        "ring_way_bads_count_5d_rate_ring_way_asks_count_5d",
+    ]
+    assert task.columns_needed() >= {"device_id", "amount_cents"}
+    (tmp_path / "again.toml").write_text(dump_task(task))
+    assert load_task(tmp_path / "again.toml") == task
+    events, _ = drawn(Random(4), worlds)  # noqa: S311
+    known = ledger(events, worlds)
+    cases = [{"user_id": e["user_id"], "as_of": e["known_ts"]} for e in events]
+    X = features(task.features, known, frame(cases, worlds).assign(stage="request"))
+    expected = naive.naive_features(list(task.features), events, cases)
+    assert {n: [None if pd.isna(v) else v for v in X[n]] for n in X} == expected
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("device_id = 3", "device_id = 1", "the cap of device_id is 1"),
+        ("device_id = 3", "amount_cents = 3", "amount_cents is a int and no key"),
+        ("device_id = 3", "", "it links by"),
+        ('links = "way"\naggregate', 'links = "wey"\naggregate', "unknown way of linking 'wey'"),
+        ('aggregate = "size"', 'aggregate = "sice"', "did you mean 'size'"),
+        ('aggregate = "size"', 'aggregate = "count"', "count needs event set"),
+        ('aggregate = "size"', 'aggregate = "size"\nover = "3d"', "its window is 3d"),
+        ('aggregate = "size"', 'aggregate = "size"\nentity = "user_id"', "unknown key 'entity'"),
+        ('"sum:amount_cents"', '"sum"', "sum needs column"),
+    ],
+)
+def test_a_ring_that_cannot_be_meant_is_a_clear_error(
+    old: str, new: str, what: str, tmp_path: Path
+) -> None:
+    (tmp_path / "wrong.toml").write_text(TOML.replace(old, new, 1))
+    with pytest.raises(UsageError, match=what):
+        load_task(tmp_path / "wrong.toml")
 
 
 def test_planted_rings_are_found_and_a_dormitory_is_none() -> None:
