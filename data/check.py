@@ -1,7 +1,7 @@
 """Check any ledger: a ledger folder, a file or folder in ledger form, a frame, or a mapping."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -17,7 +17,8 @@ from data.report import Report
 from data.sources import Source, open_file, open_frame
 from data.staging import Batch, run_mapping, whole
 from data.store import contract_of
-from data.validation import check_batches
+from data.validation import Checked, LookUp, check_batches
+from data.watch import Stamps, check_unchanged, stamps
 
 Input: TypeAlias = "str | Path | pd.DataFrame | pa.Table | MappingFile"
 
@@ -26,7 +27,8 @@ Input: TypeAlias = "str | Path | pd.DataFrame | pa.Table | MappingFile"
 class Opened:
     """A source of any kind as batches of raw rows, with the contract they must keep.
 
-    `paths` are the files and folders the rows come from.
+    `paths` are the files and folders the rows come from, `seen` how these were before;
+    None of a ledger folder, whose manifest says what is whole.
     """
 
     name: str
@@ -35,6 +37,19 @@ class Opened:
     currency: str | None = None
     notes: tuple[str, ...] = ()
     paths: tuple[Path, ...] = ()
+    seen: Stamps | None = field(default=None, repr=False)
+
+    def checked(self, known: LookUp | None = None) -> Checked:
+        """Check every row (`data.validation`).
+
+        Raises
+        ------
+        ContractError : a fault of a whole file; a file that changed while it was read.
+        """
+        found = check_batches(self.batches, self.contract, source=self.name, known=known)
+        if self.seen is not None:
+            check_unchanged(self.paths, self.seen)
+        return found
 
 
 def check(source: Input, *, contract: Contract | None = None) -> Report:
@@ -52,8 +67,7 @@ def check(source: Input, *, contract: Contract | None = None) -> Report:
     UsageError : a mapping that cannot be meant.
     """
     opened = open_input(source, contract)
-    found = check_batches(opened.batches, opened.contract, source=opened.name).report
-    return replace(found, notes=opened.notes)
+    return replace(opened.checked().report, notes=opened.notes)
 
 
 def open_input(source: Input, contract: Contract | None = None) -> Opened:
@@ -70,11 +84,13 @@ def open_input(source: Input, contract: Contract | None = None) -> Opened:
         if path.suffix == ".toml":
             source = load_mapping(path, contract=contract)
         else:
-            return replace(_open_table(open_file(path), contract), paths=(path,))
+            seen = stamps((path,))
+            return replace(_open_table(open_file(path), contract), paths=(path,), seen=seen)
     if isinstance(source, MappingFile):
         paths = tuple(s.path for s in source.sources.values() if s.path is not None)
+        rows = run_mapping(source)
         return Opened(
-            source.name, run_mapping(source), source.contract, source.currency, paths=paths
+            source.name, rows, source.contract, source.currency, paths=paths, seen=stamps(paths)
         )
     return _open_table(open_frame(source), contract)
 

@@ -28,18 +28,31 @@ def read_values(folder: Path, manifest: Manifest, name: str) -> pa.ChunkedArray:
     if not files:
         kind = manifest.columns.get(name, {}).get("type")
         return pa.chunked_array([], pa.bool_() if kind == "bool" else pa.large_string())
-    return pa.concat_tables([read_small(folder / f) for f in files]).column(0)
+    return pa.concat_tables([_read_whole(folder / f) for f in files]).column(0)
 
 
-def read_small(path: Path) -> pa.Table:
-    """A whole file of one column; ten times as fast as pyarrow's `read_table` where it is small."""
+def _read_whole(path: Path) -> pa.Table:
+    """A file of one column; ten times as fast as pyarrow's `read_table` where it is small."""
     with reading(str(path)):
         return pq.ParquetFile(path, page_checksum_verification=True).read(use_threads=False)
 
 
-def read_dictionary(folder: Path, manifest: Manifest, name: str) -> "pd.Index[Any]":
-    """The values of a coded column as pandas holds them."""
-    return index_of(read_values(folder, manifest, name))
+def read_dictionary(
+    folder: Path, manifest: Manifest, name: str
+) -> "tuple[pd.Index[Any], Codes | None]":
+    """The values of a coded column as a ledger in memory has them, and codes in place of codes.
+
+    The words of a column are sorted, for categories stand in their order: where they do not stand
+    so, `codes[old]` is the new code, `codes[-1]` that of null. Ids stay as they are; nothing may
+    depend on their order.
+    """
+    values = index_of(read_values(folder, manifest, name))
+    if manifest.columns[name]["type"] == "key" or len(manifest.dictionary(name)) < 2:
+        return values, None
+    order = np.argsort(values.to_numpy(), kind="stable")
+    codes = np.full(len(values) + 1, NULL_CODE, np.int32)
+    codes[order] = np.arange(len(values), dtype=np.int32)
+    return values[order], codes
 
 
 def learnt(stored: pa.ChunkedArray, values: pa.Array) -> tuple[Codes, pa.Array]:
@@ -57,25 +70,3 @@ def learnt(stored: pa.ChunkedArray, values: pa.Array) -> tuple[Codes, pa.Array]:
     new = np.flatnonzero(codes[:-1] == NULL_CODE)
     codes[new] = start + np.arange(len(new), dtype=np.int32)
     return codes, values.take(pa.array(new))
-
-
-def read_coded(
-    folder: Path, manifest: Manifest, name: str
-) -> tuple["pd.Index[Any]", "Codes | None"]:
-    """The values of a coded column in memory, and what code a stored one has there (None: its own).
-
-    Words are sorted, for categories stand in their order; the many values of a key are not.
-    """
-    values = read_dictionary(folder, manifest, name)
-    if manifest.columns[name]["type"] == "key" or len(manifest.dictionary(name)) < 2:
-        return values, None
-    rank, values = ranked(values)
-    return values, rank
-
-
-def ranked(values: "pd.Index[Any]") -> tuple[Codes, "pd.Index[Any]"]:
-    """The sorted values, and the new code of each old one (and of null, in the last place)."""
-    order = np.argsort(values.to_numpy(), kind="stable")
-    rank = np.full(len(values) + 1, NULL_CODE, np.int32)
-    rank[order] = np.arange(len(values), dtype=np.int32)
-    return rank, values[order]

@@ -9,10 +9,11 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numba import njit
 from numpy.typing import NDArray
 
-from data.dictionaries import read_small
+from data.sources import reading
 
 Hashes = NDArray[np.uint64]
 _BASIS: Final = np.uint64(0xCBF29CE484222325)  # FNV-1a
@@ -28,10 +29,16 @@ def hashes(ids: pa.ChunkedArray) -> Hashes:
 
 
 def present(path: Path, asked: Hashes) -> NDArray[np.bool_]:
-    """Which of the hashes a part's file holds."""
-    held = read_small(path).column(0).to_numpy()
-    at = np.minimum(np.searchsorted(held, asked), len(held) - 1)
-    return np.asarray(held[at] == asked)
+    """Which of the hashes a part's file holds; a row group of it is in memory at one time."""
+    order = np.argsort(asked)
+    found, asked = np.zeros(len(asked), bool), asked[order]
+    with reading(str(path)):
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+        for group in range(file.num_row_groups):
+            held = file.read_row_group(group, use_threads=False).column(0).to_numpy()
+            a, b = np.searchsorted(asked, held[0]), np.searchsorted(asked, held[-1], "right")
+            found[order[a:b]] |= held[np.searchsorted(held, asked[a:b])] == asked[a:b]
+    return found
 
 
 def _of_texts(texts: pa.Array) -> Hashes:

@@ -20,7 +20,6 @@ from data.matching import check_declared, check_types
 from data.quarantine import quarantine_table
 from data.report import Report
 from data.store import contract_of
-from data.validation import Checked, check_batches
 from data.writer import append_part, write_ledger
 
 
@@ -99,7 +98,7 @@ def write_ledger_table(
     """
     with _writing(folder) as place:
         opened = open_input(table, contract)
-        checked: Checked = check_batches(opened.batches, opened.contract, source=opened.name)
+        checked = opened.checked()
         checked.report.raise_if_broken()
         write_ledger(checked.table, place, opened.contract, currency=currency)
     return checked.report
@@ -121,7 +120,7 @@ def _build(
     currency: str | None,
 ) -> Report:
     opened = _open(source, folder, max_quarantine, contract)
-    checked = check_batches(opened.batches, opened.contract, source=opened.name)
+    checked = opened.checked()
     _refuse(checked.report, max_quarantine)
     if not checked.report.kept:
         raise ContractError("no row is left", where=opened.name, fix="check the source")
@@ -153,7 +152,7 @@ def _append(
         check_types(table, opened.contract, old, opened.name)
         return find_known(connection, folder, old, table)
 
-    checked = check_batches(opened.batches, opened.contract, source=opened.name, known=known)
+    checked = opened.checked(known)
     report = checked.report
     _refuse(report, max_quarantine)
     if not report.kept:

@@ -51,6 +51,17 @@ class Column:
     valid: NDArray[np.bool_] | None = None
     dictionary: "pd.Index[Any] | None" = None
 
+    @property
+    def filled(self) -> NDArray[np.bool_]:
+        """Mask of the rows that have a value; what is not finite has none."""
+        if self.kind == "code":
+            return np.asarray(self.values >= 0)
+        if self.kind == "float":
+            return np.asarray(np.isfinite(self.values))
+        if self.kind == "time":
+            return np.asarray(self.values != NULL_TIME)
+        return np.ones(len(self.values), bool) if self.valid is None else self.valid
+
     def take(self, rows: NDArray[Any]) -> "Column":
         """The column at these rows (positions or a mask); the dictionary stays whole."""
         valid = None if self.valid is None else self.valid[rows]
@@ -63,7 +74,9 @@ class Column:
         if isinstance(ids.dtype, pd.CategoricalDtype):
             if ids.cat.categories is self.dictionary or ids.cat.categories.equals(self.dictionary):
                 return np.asarray(ids.cat.codes, np.int32)
-            ids = ids.astype(ids.cat.categories.dtype)
+            known = self.dictionary.get_indexer(ids.cat.categories).astype(np.int32)
+            places = np.append(np.where(known < 0, UNKNOWN_CODE, known), NULL_CODE)
+            return np.asarray(places[ids.cat.codes], np.int32)
         codes = self.dictionary.get_indexer(pd.Index(ids)).astype(np.int32)
         codes[codes < 0] = UNKNOWN_CODE
         codes[ids.isna().to_numpy()] = NULL_CODE

@@ -6,7 +6,7 @@ In a part, keys and texts are int32 codes (-1 null) with their values in `dict/`
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data.dictionaries import read_coded, read_values
+from data.dictionaries import Codes, read_dictionary, read_values
 from data.errors import ContractError
 from data.folder import Manifest, check_sizes
 from data.ledger import NULL_CODE, NULL_TIME, Column
@@ -33,6 +33,8 @@ def read_columns(folder: Path, manifest: Manifest, names: tuple[str, ...]) -> di
     coded = [n for n in names if kind_of(manifest, n) == "code"]
     files = [f for n in coded for f in manifest.dictionary(n)]
     check_sizes(folder, manifest, (*manifest.parts, *files))
+    dictionaries = {n: read_dictionary(folder, manifest, n) for n in coded}
+    ranks = {n: rank for n, (_, rank) in dictionaries.items() if rank is not None}
     arrays = {n: np.empty(manifest.rows, _EMPTY[kind_of(manifest, n)]) for n in names}
     valid = {
         n: np.ones(manifest.rows, bool)
@@ -41,7 +43,7 @@ def read_columns(folder: Path, manifest: Manifest, names: tuple[str, ...]) -> di
     }
 
     def read(job: Job) -> None:
-        table = read_group(job, manifest, names)
+        table = read_group(job, manifest, names, ranks)
         rows = slice(job.start, job.start + table.num_rows)
         for name in names:
             arrays[name][rows], known = unpacked(table.column(name), kind_of(manifest, name))
@@ -50,15 +52,10 @@ def read_columns(folder: Path, manifest: Manifest, names: tuple[str, ...]) -> di
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(read, row_groups(folder, manifest)))
-    columns = {n: Column(kind_of(manifest, n), arrays[n], valid.get(n)) for n in names}
-    return columns | {n: _with_values(folder, manifest, n, columns[n]) for n in coded}
-
-
-def _with_values(folder: Path, manifest: Manifest, name: str, column: Column) -> Column:
-    """A coded column with its dictionary."""
-    dictionary, rank = read_coded(folder, manifest, name)
-    codes = column.values if rank is None else rank[column.values]
-    return replace(column, values=codes, dictionary=dictionary)
+    return {
+        n: Column(kind_of(manifest, n), arrays[n], valid.get(n), dictionaries.get(n, (None,))[0])
+        for n in names
+    }
 
 
 @dataclass(frozen=True)
@@ -85,8 +82,15 @@ def row_groups(folder: Path, manifest: Manifest) -> list[Job]:
     return jobs
 
 
-def read_group(job: Job, manifest: Manifest, names: Iterable[str]) -> pa.Table:
-    """Columns of a row group as they are stored; what came later than its part is null."""
+def read_group(
+    job: Job, manifest: Manifest, names: Iterable[str], ranks: Mapping[str, Codes] | None = None
+) -> pa.Table:
+    """Columns of a row group; what came later than its part is null.
+
+    Parameters
+    ----------
+    ranks : of coded columns, what to put in place of a code (`read_dictionary`).
+    """
     with reading(str(job.path)):
         file = pq.ParquetFile(job.path, metadata=job.metadata, page_checksum_verification=True)
         here = set(file.schema_arrow.names)
@@ -96,6 +100,9 @@ def read_group(job: Job, manifest: Manifest, names: Iterable[str]) -> pa.Table:
         n: table.column(n) if n in here else pa.nulls(rows, _ARROW[kind_of(manifest, n)])
         for n in names
     }
+    for n, rank in (ranks or {}).items():
+        if n in found:
+            found[n] = pa.array(rank[unpacked(found[n], "code")[0]])
     return pa.table(found)
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from data.dictionaries import read_coded
+from data.dictionaries import Codes, read_dictionary
 from data.errors import ContractError, nearest
 from data.folder import Manifest, check_sizes, read_manifest
 from data.ledger import Column, Kind, Ledger
@@ -39,7 +39,8 @@ class LedgerFolder:
     path: Path
     manifest: Manifest
     left_out: tuple[tuple[str, NDArray[Any]], ...] = ()
-    dictionaries: dict[str, tuple["pd.Index[Any]", Any]] = field(default_factory=dict, repr=False)
+    dictionaries: dict[str, "pd.Index[Any]"] = field(default_factory=dict, repr=False)
+    ranks: dict[str, Codes] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return self.manifest.rows
@@ -56,7 +57,14 @@ class LedgerFolder:
 
     def dictionary(self, name: str) -> "pd.Index[Any]":
         """The values of a coded column, read once."""
-        return self._coded(name)[0]
+        if name not in self.dictionaries:
+            check_sizes(self.path, self.manifest, self.manifest.dictionary(name))
+            with reading(str(self.path)):
+                values, rank = read_dictionary(self.path, self.manifest, name)
+            if rank is not None:
+                self.ranks[name] = rank
+            self.dictionaries[name] = values
+        return self.dictionaries[name]
 
     def read(
         self,
@@ -114,13 +122,6 @@ class LedgerFolder:
             counts += np.bincount(chunk[entity][0] % RESIDUES, minlength=RESIDUES)
         return counts
 
-    def _coded(self, name: str) -> tuple["pd.Index[Any]", Any]:
-        if name not in self.dictionaries:
-            check_sizes(self.path, self.manifest, self.manifest.dictionary(name))
-            with reading(str(self.path)):
-                self.dictionaries[name] = read_coded(self.path, self.manifest, name)
-        return self.dictionaries[name]
-
     def _check(self, names: tuple[str, ...]) -> None:
         present = self.manifest.columns
         for name in names:
@@ -142,8 +143,12 @@ class LedgerFolder:
         extra = [*(["event_type"] if types is not None else []), *([entity] if entity else [])]
         read = list(dict.fromkeys([*names, *extra, *(column for column, _ in gone)]))
 
+        for name in read:
+            if self.manifest.columns[name]["type"] in ("text", "bool"):
+                self.dictionary(name)  # its words may be ranked
+
         def one(job: Job) -> tuple[Rows, dict[str, Values]]:
-            table = read_group(job, self.manifest, read)
+            table = read_group(job, self.manifest, read, self.ranks)
             keep = np.ones(table.num_rows, np.bool_)
             if wanted is not None:
                 keep &= wanted[self._values(table, "event_type")]
@@ -168,21 +173,16 @@ class LedgerFolder:
         return mask
 
     def _values(self, table: pa.Table, name: str) -> NDArray[Any]:
-        return self._unpacked(table, name)[0]
+        found: NDArray[Any] = unpacked(table.column(name), self.kind(name))[0]
+        return found
 
     def _kept(self, table: pa.Table, name: str, rows: Rows) -> Values:
-        values, valid = self._unpacked(table, name)
+        values, valid = unpacked(table.column(name), self.kind(name))
         if self.manifest.columns[name]["nulls"] and valid is None and self.kind(name) == "int":
             valid = np.ones(len(values), np.bool_)  # no null here, but in other row groups
         if len(rows) == len(values):
             return values, valid
         return values[rows], None if valid is None else valid[rows]
-
-    def _unpacked(self, table: pa.Table, name: str) -> Values:
-        values, valid = unpacked(table.column(name), self.kind(name))
-        words = self.manifest.columns[name]["type"] in ("text", "bool")
-        rank = self._coded(name)[1] if words else None
-        return (values if rank is None else rank[values]), valid
 
     def _column(self, name: str, chunks: list[Values]) -> Column:
         kind = self.kind(name)

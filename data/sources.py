@@ -48,6 +48,18 @@ class Source:
         """The raw columns."""
         return self.table.schema
 
+    def check_readable(self) -> None:
+        """Read every file of a source on disk, so that the one that cannot be read is named.
+
+        Raises
+        ------
+        ContractError : naming the file.
+        """
+        for fragment in self.table.get_fragments() if isinstance(self.table, ds.Dataset) else ():
+            with reading(fragment.path):
+                for _ in fragment.to_batches():
+                    pass
+
     def places(self, rows: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """File name and the row in it, counted from 1, of positions in the whole source."""
         ends = np.cumsum([n for _, n in self.files])

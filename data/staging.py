@@ -46,8 +46,12 @@ class Batch:
 
 def whole(source: Source) -> Batch:
     """A source that is in ledger form already."""
-    with reading(source.name):
-        table = source.table if isinstance(source.table, pa.Table) else source.table.to_table()
+    try:
+        with reading(source.name):
+            table = source.table if isinstance(source.table, pa.Table) else source.table.to_table()
+    except ContractError:
+        source.check_readable()
+        raise
     return Batch(source.name, table, source, np.arange(table.num_rows))
 
 
@@ -84,17 +88,30 @@ def run_mapping(mapping: MappingFile) -> Iterator[Batch]:
             where = f"{mapping.name} [source.{name}]"
             create_view(connection, source, spec, where)
             if spec.types:
-                lost, rows, unread = unread_rows(connection, source, spec, where)
+                with _blaming(source):
+                    lost, rows, unread = unread_rows(connection, source, spec, where)
                 if len(rows):
                     yield Batch(spec.name, lost, source, rows, unread=unread)
         for number, event in enumerate(mapping.events, start=1):
             spec, source = mapping.sources[event.source], sources[event.source]
             where = f"{mapping.name} [[event]] {number} ({event.source})"
-            table = _select(connection, event, number, where)
+            with _blaming(source):
+                table = _select(connection, event, number, where)
             rows = table.column(ROW).to_numpy() - 1
             label = f"{event.source}/{event.type or number}"
             batch = Batch(label, table.drop_columns([ROW]), source, rows, spec.zone, event.delay)
             yield replace(batch, declared=where)
+
+
+@contextmanager
+def _blaming(source: Source) -> Iterator[None]:
+    """If a query fails because a file of the source cannot be read, say which file."""
+    try:
+        yield
+    except ContractError as e:
+        if "IOError" in e.what or "reading the stream" in e.what:
+            source.check_readable()
+        raise
 
 
 def _open(spec: SourceSpec, mapping: str) -> Source:

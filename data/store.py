@@ -21,6 +21,7 @@ from data.part import read_columns
 from data.sources import open_file, open_frame, reading
 from data.staging import whole
 from data.validation import check_batches
+from data.watch import check_unchanged, stamps
 
 _ALWAYS = ("event_type", "known_ts", "user_id")
 
@@ -44,15 +45,14 @@ def read_ledger(
     ------
     ContractError : unreadable, damaged or broken; a column that is not there.
     """
-    if isinstance(path, str | Path):
-        path = Path(path)
-        if is_ledger_folder(path):
-            return _read_folder(path, columns)
-        source = open_file(path)
-    else:
-        source = open_frame(path)
+    files: tuple[Path, ...] = (Path(path),) if isinstance(path, str | Path) else ()
+    if files and is_ledger_folder(files[0]):
+        return _read_folder(files[0], columns)
+    seen = stamps(files)
+    source = open_file(Path(path)) if isinstance(path, str | Path) else open_frame(path)
     contract = contract or load_contract()
     checked = check_batches([whole(source)], contract, source=source.name)
+    check_unchanged(files, seen)
     checked.report.raise_if_broken()
     found = ledger_columns(checked.table, contract, ledger_order(checked.table))
     wanted = _wanted(found, columns, source.name)

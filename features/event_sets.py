@@ -44,19 +44,8 @@ def bitmask(ledger: Ledger, sets: Sequence[Member]) -> Words:
     for name in dict.fromkeys(c for _, c in sets if c):
         bits = _bits([s for s, (_, c) in enumerate(sets) if c == name])
         null_or_not = np.array([every & ~bits, every], word.dtype)
-        look_up(not_null(ledger[name]).view(np.int8), null_or_not, word)
+        look_up(ledger[name].filled.view(np.int8), null_or_not, word)
     return word
-
-
-def not_null(column: Column) -> NDArray[np.bool_]:
-    """Mask of the rows that have a value; what is not finite has none."""
-    if column.kind == "code":
-        return np.asarray(column.values >= 0)
-    if column.kind == "float":
-        return np.asarray(np.isfinite(column.values))
-    if column.valid is None:
-        return np.ones(len(column.values), bool)
-    return column.valid
 
 
 def _keep(word: Words, column: Column, rules: list[tuple[int, Any]], every: int) -> None:
@@ -73,7 +62,7 @@ def _keep(word: Words, column: Column, rules: list[tuple[int, Any]], every: int)
         fix = "a where names a key, text, truth or number column"
         raise UsageError("a time cannot be matched by value", where="where", fix=fix)
     for s, values in rules:
-        out = ~(np.isin(column.values, values) & not_null(column))
+        out = ~(np.isin(column.values, values) & column.filled)
         word[out] &= word.dtype.type(every & ~_bits([s]))
 
 

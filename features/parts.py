@@ -126,7 +126,7 @@ def _dictionaries(names: Iterable[str], folder: LedgerFolder) -> Ledger:
 
 def _held(cases: pd.DataFrame, asked: Asked, folder: LedgerFolder) -> int:
     """Bytes that stay in memory all the time."""
-    dictionaries = sum(int(d.memory_usage()) for d, _ in folder.dictionaries.values())
+    dictionaries = sum(int(d.memory_usage()) for d in folder.dictionaries.values())
     return int(cases.memory_usage().sum()) + sum(a.nbytes for a in asked.values()) + dictionaries
 
 

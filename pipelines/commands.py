@@ -58,6 +58,20 @@ class CheckConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AuditConfig:
+    """Look for leaks in a ledger: time travel, columns that know the label; exit 6 if any."""
+
+    ledger: Path = setting("ledger folder, Parquet or CSV file", positional=True)
+    task: str = setting("built-in name or TOML file", "advance_refund")
+    before: Path | None = setting("the same ledger as it was some nights ago", None)
+    sample: int = setting("decisions to compute again", 300, within=COUNT)
+    auc: float = setting(
+        "AUC above which a single column is suspicious", 0.9, within=Range(0.5, 1, inside=True)
+    )
+    seed: int = setting("seed of the sample", 0, within=SEED)
+
+
+@dataclass(frozen=True, kw_only=True)
 class EngineConfig:
     """Where columns are computed."""
 
@@ -164,6 +178,7 @@ COMMANDS: dict[str, type[Any]] = {
     "simulate": SimulateConfig,
     "map": MapConfig,
     "check": CheckConfig,
+    "audit": AuditConfig,
     "features": FeaturesConfig,
     "tune": TuneConfig,
     "train": TrainConfig,

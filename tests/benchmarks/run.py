@@ -10,10 +10,12 @@ from tests.benchmarks import (
     help_speed,
     reasons_speed,
     score_job,
+    store_speed,
 )
 from tests.benchmarks.report import FIGURES, write_figures
 
-# Each takes the number of events and returns its figures; reasons are those of the score job.
+# Each takes the number of events and returns its figures; reasons and nights are those of the
+# score job.
 BENCHES = (
     help_speed.run,
     bench_features.run,
@@ -21,6 +23,7 @@ BENCHES = (
     bench_rings.run,
     score_job.run,
     reasons_speed.run,
+    store_speed.run,
     lambda events: bench_large.run(10 * events),
 )
 

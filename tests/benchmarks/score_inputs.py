@@ -44,9 +44,18 @@ class Inputs:
 
 def score_inputs(events: int) -> Inputs:
     """The inputs of about so many events, made if need be."""
-    market = _cached(f"ledger-{events}", ("data",))
+    market = _market(events)
     model = _cached("model", ("data", "features", "models", "pipelines"))
     return Inputs(**market, **model)
+
+
+def market_ledger(events: int) -> Path:
+    """The ledger of the inputs alone."""
+    return Path(_market(events)["ledger"])
+
+
+def _market(events: int) -> dict[str, Any]:
+    return _cached(f"ledger-{events}", ("data",))
 
 
 def _cached(name: str, packages: tuple[str, ...]) -> dict[str, Any]:

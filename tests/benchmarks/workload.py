@@ -55,7 +55,7 @@ def prepare(folder: Path, events: int) -> None:
     ledger, written = folder / "ledger", 0
     while written < events:
         size = min(STRETCH, events - written)
-        table = _events(rng, events, written, size)
+        table = draw_events(rng, events, written, size)
         if written:
             clean = Report("workload", size, size, 0, 0)
             append_part(table, ledger, contract, read_manifest(ledger), report=clean)
@@ -68,7 +68,7 @@ def prepare(folder: Path, events: int) -> None:
     pq.write_table(pa.concat_tables(read).take(chosen), folder / "decisions.parquet")
 
 
-def _events(rng: "np.random.Generator", events: int, first: int, n: int) -> pa.Table:
+def draw_events(rng: "np.random.Generator", events: int, first: int, n: int) -> pa.Table:
     """`n` of all events, from the `first` on."""
     start = pd.Timestamp("2024-01-01", tz="UTC").value // 1000
     low, high = (SPAN_S // 10 * at // events for at in (first, first + n))

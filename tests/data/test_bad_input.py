@@ -335,17 +335,18 @@ import os, resource, sys
 import pandas as pd
 from data.check import check
 from data.errors import UserError
-from data.ingest import build_ledger
+from data.ingest import append_ledger, build_ledger
 if sys.argv[1] == "as a stranger" and os.geteuid() == 0:
     build_ledger(pd.read_parquet(sys.argv[2]), sys.argv[3])  # imports what only root may read
     os.setgroups([])
     os.setgid(65534)
     os.setuid(65534)
-if sys.argv[1] == "on a full disk":
+if "full disk" in sys.argv[1]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
 source, target = sys.argv[4:]
 try:
-    build_ledger(source, target) if target else check(source)
+    write = append_ledger if "appended" in sys.argv[1] else build_ledger
+    write(source, target) if target else check(source)
 except UserError as e:
     print(f"error: {e}", file=sys.stderr)
     sys.exit(e.exit_code)
@@ -406,16 +407,19 @@ def test_a_target_without_permission(frame: pd.DataFrame, open_tmp: Path) -> Non
     assert list(target.parent.iterdir()) == []
 
 
-def test_a_full_disk_leaves_the_old_ledger(frame: pd.DataFrame, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["on a full disk", "appended on a full disk"])
+def test_a_full_disk_leaves_the_old_ledger(frame: pd.DataFrame, tmp_path: Path, how: str) -> None:
     """RLIMIT_FSIZE fails a write as a full disk does, in the middle of a file."""
     ledger = tmp_path / "ledger"
     write_ledger_table(frame, ledger)
     before = {p: p.read_bytes() for p in ledger.rglob("*") if p.is_file()}
     many = pd.concat([frame.iloc[[0]]] * 20_000, ignore_index=True)
-    many = many.assign(event_id=range(20_000), user_id=range(20_000))
+    ids = pd.Series(range(20_000)).astype("str")
+    later = frame["known_ts"].max() + pd.Timedelta("1s")
+    many = many.assign(event_id="n" + ids, user_id="n" + ids, known_ts=later)
     many.to_parquet(tmp_path / "many.parquet")
     many_at = tmp_path / "many.parquet"
-    said = refused_elsewhere("on a full disk", many_at, many_at, ledger)
+    said = refused_elsewhere(how, many_at, many_at, ledger)
     assert f"error: {ledger}: no space left to write the ledger; nothing was changed" in said
     assert "fix: free some space" in said
     assert {p: p.read_bytes() for p in ledger.rglob("*") if p.is_file()} == before

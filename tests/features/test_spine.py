@@ -12,7 +12,7 @@ from data.errors import ContractError, NothingToDoError, UsageError
 from data.ledger import Ledger, ledger_of
 from features.declarations import Window, days
 from features.engine import features
-from features.spine import spine, standing_fit_spine
+from features.spine import instant, spine, standing_fit_spine
 from features.task import Task, load_task
 
 TASK = """
@@ -136,3 +136,42 @@ def test_what_a_spine_cannot_do_is_a_clear_error(task: Task) -> None:
     without = Ledger({k: c for k, c in log.columns.items() if k != "item_id"})
     with pytest.raises(ContractError, match="no column 'item_id'"):
         spine(task, without)
+
+
+# On 25 October 2026 London's clocks go back at 01:00 UTC: 01:30 there is 00:30 and 01:30 UTC.
+LONDON = pd.Timestamp("2026-10-25 01:30")
+FIRST = LONDON.tz_localize("Europe/London", ambiguous=True)
+SECOND = LONDON.tz_localize("Europe/London", ambiguous=False)
+
+
+def test_an_hour_that_comes_twice_is_two_moments() -> None:
+    assert instant(SECOND) - instant(FIRST) == 3_600_000_000
+    assert instant("2026-10-25T01:30+01:00") == instant(FIRST)
+    assert instant("2026-10-25T01:30+00:00") == instant(SECOND)
+    assert instant("2026-10-25 01:30") == instant(SECOND)  # without a zone it is UTC
+
+
+def test_an_hour_that_is_skipped_shortens_no_window() -> None:
+    before = pd.Timestamp("2026-03-29 00:59:59", tz="Europe/London")
+    after = pd.Timestamp("2026-03-29 02:00:00", tz="Europe/London")
+    assert instant(after) - instant(before) == 1_000_000
+
+
+def test_a_spine_is_cut_between_the_two_hours(task: Task) -> None:
+    at = [(t + pd.Timedelta("1min") - START) / pd.Timedelta(days=1) for t in (FIRST, SECOND)]
+    both = ledger([(at[0], "ask", "u", "a"), (at[1], "ask", "u", "b")])
+    assert spine(task, both, as_of=SECOND)["case_id"].tolist() == ["a"]
+    assert spine(task, both, since=SECOND)["case_id"].tolist() == ["b"]
+    assert spine(task, both, since=FIRST, as_of=SECOND)["case_id"].tolist() == ["a"]
+
+
+def test_a_day_is_24_hours_when_the_clocks_change(task: Task) -> None:
+    noon = pd.Timestamp("2026-10-24 12:00", tz="Europe/London")
+    asked = noon + pd.Timedelta("1s") - START
+    day = ledger([(asked / pd.Timedelta(days=1), "ask", "u", "a")])
+    count = Window("user_id", task.event_sets["asks"], "count", over=days(1))
+    hours = pd.Series([23, 24, 25]).map(lambda h: noon + pd.Timedelta(hours=h))
+    cases = pd.DataFrame({"user_id": "u", "as_of": hours})
+    assert features([count], day, cases).iloc[:, 0].tolist() == [1, 1, 0]
+    next_noon = pd.Timestamp("2026-10-25 12:00", tz="Europe/London")
+    assert hours.iloc[2] == next_noon

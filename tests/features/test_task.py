@@ -207,6 +207,8 @@ num_leaves = 7
         ('over = ["7d", "life"]', 'ovr = ["7d"]', "unknown key 'ovr'.*\n.*did you mean 'over'"),
         ('over = ["7d", "life"]', 'over = ["7 days"]', "'7 days' is no length of time"),
         ('over = ["7d", "life"]', 'over = ["0d"]', "the window is not positive"),
+        ('over = ["7d", "life"]', 'over = ["-7d"]', "the window is not positive"),
+        ('over = ["7d", "life"]', 'over = ["7d"]\ndelay = "-1d"', "the delay is negative"),
         ('over = ["7d", "life"]', 'over = ["7d", "7d"]', "declared twice"),
         ('"sum:amount_cents"', '"summ:amount_cents"', "did you mean 'sum'"),
         ("y_bad = 1", "y_bda = 1", "unknown target 'y_bda'"),

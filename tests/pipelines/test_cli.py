@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from data.errors import BusyError
+from data.lock import locked
 from pipelines import cli
 from pipelines.bundle import Bundle
 from pipelines.cli import main
@@ -144,6 +145,26 @@ def test_features_are_computed_at_a_later_stage(
     assert set(table["stage"]) == {stage}
     assert table["case_refund_requests_age_life"].notna().all()
     assert "decisions" in capsys.readouterr().out
+
+
+def test_a_ledger_grows_by_the_night(capsys: pytest.CaptureFixture[str]) -> None:
+    fields = "".join(f"{c} = '{c}'\n" for c in ("event_id", "event_ts", "known_ts", "user_id"))
+    Path("shop.toml").write_text(
+        "[source.s]\npath = 'night.csv'\n[[event]]\nsource = 's'\ntype = 'order_paid'\n"
+        f"[event.fields]\n{fields}"
+    )
+    rows = [f"e{n},2026-01-0{n}T00:00:00Z,2026-01-0{n}T00:00:00Z,u{n}\n" for n in (1, 2, 3)]
+    command = ["map", "shop.toml", "--out", "grown", "--append", "--json"]
+    for night, code, told in ((rows[:1], 0, (1, 0)), (rows, 0, (2, 1)), (rows[1:], 99, ())):
+        Path("night.csv").write_text("".join(["event_id,event_ts,known_ts,user_id\n", *night]))
+        assert main(command) == code
+        if told:
+            found = json.loads(capsys.readouterr().out)
+            assert (found["rows"], found["held"]) == told
+    assert "no row is new: 2 of 2 stand in the ledger" in capsys.readouterr().err
+    assert main(["check", "grown"]) == 0
+    with locked(Path(".grown.lock")):
+        assert main(command) == 75
 
 
 def test_a_broken_row_is_exit_3(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from data.ingest import append_ledger, write_ledger_table
@@ -32,6 +33,8 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     events = simulate(World(n_orders=3_000, seed=5)).events
     kept = {"event_id", "event_ts", *TASK.columns_needed(), "known_ts", "user_id", "event_type"}
     events = events.select([c for c in events.column_names if c in kept])
+    users = pc.binary_join_element_wise("u", events.column("user_id").cast(pa.string()), "")
+    events = events.set_column(events.column_names.index("user_id"), "user_id", users)
     known = events.column("known_ts").cast(pa.int64()).to_numpy()
     ends = np.quantile(known, np.linspace(0, 1, NIGHTS + 1)[1:]).astype(np.int64)
     night = np.searchsorted(ends, known)
