@@ -107,6 +107,13 @@ class LedgerFolder:
             np.concatenate(places) if placed else None,
         )
 
+    def streamed(self, columns: Collection[str]) -> Iterator[tuple[NDArray[Any], ...]]:
+        """The values of some columns, a run of events after the other."""
+        names = tuple(columns)
+        self._check(names)
+        for _, chunk in self._chunks(names, None, None, None):
+            yield tuple(chunk[name][0] for name in names)
+
     def census(self, entity: str, types: Collection[str] | None = None) -> NDArray[np.int64]:
         """How many events of some types each residue of a key's codes has, shape (RESIDUES,)."""
         self._check((entity,))

@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import Final
 
 from features.declarations import (
+    ENDLESS,
     STAGES,
     Composite,
     Declaration,
@@ -19,6 +20,7 @@ from features.declarations import (
     Rate,
     Ratio,
     Request,
+    Ring,
     Window,
 )
 from features.spans import LIFE, span_text
@@ -79,7 +81,7 @@ def catalogue(task: Task, stage: str = STAGES[-1]) -> tuple[Entry, ...]:
 
 def _entry(d: Declaration) -> Entry:
     found = list(leaves(d))
-    past = [w for w in found if isinstance(w, Window)]
+    past = [w for w in found if isinstance(w, Window | Ring)]
     return Entry(
         source=d.source,
         name=d.name,
@@ -115,16 +117,34 @@ def meaning(d: Declaration) -> str:
         "streak": "number of",
         "distinct": f"different {d.column} in",
     }
+    if isinstance(d, Ring):
+        return _meaning_of_ring(d)
     since = f" since the last of {d.breaker.name}" if d.breaker else ""
     return f"{of.get(d.aggregate, f'{d.aggregate} of {d.column} over')} {d.events.name}{since}"
 
 
-def _entity(leaf: Window | Request) -> str:
+def _meaning_of_ring(r: Ring) -> str:
+    name = r.events.name if r.events else ""
+    of = {
+        "size": "linked accounts, the own one included",
+        "count": f"number of {name} of the other linked accounts",
+        "sum": f"sum of {r.column} over {name} of the other linked accounts",
+        "joined": f"other linked accounts whose first of {name} is new",
+        "age": f"mean days since the first of {name} of the other linked accounts",
+    }
+    return of[r.aggregate]
+
+
+def _entity(leaf: Window | Request | Ring) -> str:
     if isinstance(leaf, Request):
         return leaf.stage
+    if isinstance(leaf, Ring):
+        return f"linked by {leaf.links.name}"
     return " x ".join(key.removesuffix("_id") for key in leaf.keys)
 
 
-def _over(w: Window) -> str:
+def _over(w: Window | Ring) -> str:
     length = "life" if w.over == LIFE else span_text(w.over)
+    if isinstance(w, Ring):
+        return "" if w.aggregate in ENDLESS else length
     return f"{length} until {span_text(w.delay)} before" if w.delay else length

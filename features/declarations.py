@@ -13,10 +13,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, get_args
 
 from data.errors import UsageError, nearest
+from features.links import Links
 from features.spans import LIFE, NO_TIME, Span, days, hours, span_text
 
 __all__ = [
-    "LIFE", "Declaration", "Difference", "Events", "Rate", "Ratio", "Request", "Window",
+    "LIFE", "Declaration", "Difference", "Events", "Links", "Rate", "Ratio", "Request", "Ring",
+    "Window",
     "days", "hours", "rate", "unique", "windows",
 ]  # fmt: skip
 
@@ -24,6 +26,8 @@ Stage = Literal["standing", "request", "tracking", "first_scan", "delivered"]
 STAGES: Final[tuple[str, ...]] = get_args(Stage)
 WITH_COLUMN: Final = ("sum", "mean", "max", "distinct")
 AGGREGATES: Final = ("count", *WITH_COLUMN, "age", "tenure", "streak")
+RING_AGGREGATES: Final = ("size", "count", "sum", "joined", "age")
+ENDLESS: Final = ("size", "age")  # of a cluster as it is: without a window
 ROLES: Final = ("model", "policy")
 
 
@@ -197,6 +201,54 @@ class Request(About):
 
 
 @dataclass(frozen=True)
+class Ring(About):
+    """One aggregate over the user's cluster: who is linked with the user, as known at as_of.
+
+    The cluster is the connected component of the user among the links known before as_of; the
+    events are those of its members, wherever they were linked when the event happened. The own
+    user's events are left out. A user whom nobody is linked with is a cluster of one.
+
+    Parameters
+    ----------
+    links : the way of linking.
+    aggregate : `size` (users, the own one included); `count`, `sum` (of an integer `column`) of the
+        other members' events in the window; `joined` (other members whose first event of the set
+        lies in the window); `age` (mean days since the first event of the set, over the other
+        members that have one; else null).
+    over : the window is `[as_of - over, as_of)` on `known_ts`; `size` and `age` have none.
+
+    >>> clawed = Events("clawbacks", "clawback_opened")
+    >>> by_device = Links("device", {"device_id": 12})
+    >>> Ring(by_device, "count", clawed, over=days(90)).name, Ring(by_device, "size").name
+    ('ring_device_clawbacks_count_90d', 'ring_device_size')
+    """
+
+    links: Links
+    aggregate: str
+    events: Events | None = None
+    column: str | None = None
+    over: Span = LIFE
+
+    def __post_init__(self) -> None:
+        _check_ring(self, f"feature {self.name}")
+        super().__post_init__()
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What a decision is asked for: its user."""
+        return ("user_id",)
+
+    @property
+    def name(self) -> str:
+        """`ring`, links, events, aggregate, column, window."""
+        parts = ["ring", self.links.name, *([self.events.name] if self.events else [])]
+        parts += [self.aggregate, *([self.column] if self.column else [])]
+        return "_".join(
+            [*parts, *([span_text(self.over)] if self.aggregate not in ENDLESS else [])]
+        )
+
+
+@dataclass(frozen=True)
 class Composite(About):
     """Arithmetic of two features, which keep nothing but what they compute."""
 
@@ -253,7 +305,7 @@ class Rate(Composite):
         return f"{self.a.name}_rate_{self.b.name}"
 
 
-Declaration = Window | Request | Ratio | Difference | Rate
+Declaration = Window | Request | Ring | Ratio | Difference | Rate
 
 
 def windows(
@@ -319,7 +371,7 @@ def _operand(value: Any) -> Declaration:
         raise UsageError(
             f"{value!r} is not a feature",
             where="arithmetic of features",
-            fix="divide or subtract windows, requests and composites of them",
+            fix="divide or subtract windows, rings, requests and composites of them",
         )
     stage = _later("request", _since(value))
     bare: Declaration = replace(value, sign={}, reason="", source="", stage=stage, role="model")
@@ -359,6 +411,24 @@ def _check_aggregate(w: Window, where: str) -> None:
         raise UsageError("breaker is missing or not allowed", where=where, fix=fix)
 
 
+def _check_ring(r: Ring, where: str) -> None:
+    if r.aggregate not in RING_AGGREGATES:
+        known = list(RING_AGGREGATES)
+        fix = nearest(r.aggregate, known) or f"aggregates of a ring: {', '.join(known)}"
+        raise UsageError(f"unknown aggregate '{r.aggregate}'", where=where, fix=fix)
+    for what, needed, given in (
+        ("event set", r.aggregate != "size", r.events),
+        ("column", r.aggregate == "sum", r.column),
+    ):
+        if needed != (given is not None):
+            lacks = f"{r.aggregate} {'needs' if needed else 'takes no'} {what}"
+            fix = f"{'name' if needed else 'leave out'} the {what}"
+            raise UsageError(lacks, where=where, fix=fix)
+    if r.over <= NO_TIME or (r.aggregate in ENDLESS and r.over != LIFE):
+        fix = "over is longer than zero, such as days(30), or LIFE; size and age take none"
+        raise UsageError(f"its window is {span_text(r.over)}", where=where, fix=fix)
+
+
 def _check_about(d: About, where: str) -> None:
     if d.stage not in STAGES:
         fix = nearest(d.stage, list(STAGES)) or f"stages: {', '.join(STAGES)}"
@@ -379,4 +449,4 @@ def _check_about(d: About, where: str) -> None:
 def _user_level(d: About) -> bool:
     if isinstance(d, Composite):
         return _user_level(d.a) and _user_level(d.b)
-    return isinstance(d, Window) and d.keys == ("user_id",)
+    return isinstance(d, Window | Ring) and d.keys == ("user_id",)

@@ -22,13 +22,16 @@ from features.declarations import (
     Difference,
     Rate,
     Request,
+    Ring,
     Window,
     unique,
 )
-from features.grouping import asked_codes
+from features.grouping import Asked, asked_codes
 from features.measures import fill_entity
-from features.own_case import own_cases
-from features.plan import Plan, cells, compile_plan
+from features.own_case import Own, own_cases
+from features.plan import Part, Plan, cells, compile_plan
+from features.ring_plan import RingPlan
+from features.rings import fill_ring
 
 Floats = NDArray[np.float64]
 
@@ -68,13 +71,13 @@ def features(
     as_of = decision_times(cases)
     by_time = np.argsort(as_of, kind="stable")
     matrix = np.empty((plan.height, len(cases)), np.float64)
-    asked = asked_codes(plan.entities, ledger, cases)
+    asked = asked_codes(plan.parts, ledger, cases)
     own = own_cases(ledger, cases, stages, case)
-    fill = partial(
-        fill_entity, ledger=ledger, asked=asked, as_of=as_of, by_time=by_time, out=matrix, own=own
+    one = partial(
+        fill, ledger=ledger, asked=asked, as_of=as_of, by_time=by_time, out=matrix, own=own
     )
     with ThreadPoolExecutor(max_workers=threads) as pool:
-        list(pool.map(fill, plan.entities))
+        list(pool.map(one, plan.parts))
     return masked(finished(plan, cases, matrix), declared, stages)
 
 
@@ -114,6 +117,20 @@ def masked(
     return X
 
 
+def fill(
+    part: Part, ledger: Ledger, asked: Asked, as_of: NDArray[np.int64],
+    by_time: NDArray[np.intp], out: Floats, own: Own | None = None,
+) -> None:  # fmt: skip
+    """Fill the rows of one part of a plan; see `features.measures.fill_entity`.
+
+    A ring leaves the own user out, and with it the own case.
+    """
+    if isinstance(part, RingPlan):
+        fill_ring(part, ledger, asked, as_of, by_time, out)
+    else:
+        fill_entity(part, ledger, asked, as_of, by_time, out, own)
+
+
 def finished(plan: Plan, cases: pd.DataFrame, matrix: Floats) -> pd.DataFrame:
     """The columns of a plan whose windows are filled.
 
@@ -151,7 +168,7 @@ def _compose(plan: Plan, cases: pd.DataFrame, matrix: Floats) -> dict[str, "pd.S
     for row, d in enumerate(plan.definitions):
         if isinstance(d, Request) and d.equals is None and not _numeric(_asked(d, cases)):
             texts[d.name] = _asked(d, cases)
-        elif not isinstance(d, Window) or d.aggregate == "mean":
+        elif not isinstance(d, Window | Ring) or d.aggregate == "mean":
             matrix[row] = _value(d, plan, cases, matrix)
     return texts
 
@@ -159,7 +176,7 @@ def _compose(plan: Plan, cases: pd.DataFrame, matrix: Floats) -> dict[str, "pd.S
 def _value(d: Declaration, plan: Plan, cases: pd.DataFrame, matrix: Floats) -> Floats:
     if isinstance(d, Request):
         return _attribute(d, cases)
-    if isinstance(d, Window):
+    if isinstance(d, Window | Ring):
         found = [matrix[plan.rows[cell]] for cell in cells(d)]
         return _quotient(*found) if d.aggregate == "mean" else found[0]
     a, b = (_value(part, plan, cases, matrix) for part in (d.a, d.b))

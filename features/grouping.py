@@ -16,7 +16,7 @@ from data.errors import ContractError, UsageError, nearest
 from data.ledger import NULL_CODE, Column, Ledger
 from features import sorting
 from features.event_sets import WORD, Words, bitmask
-from features.plan import EntityPlan
+from features.plan import EntityPlan, Part
 
 Asked = Mapping[str, NDArray[np.int32]]  # per key column, the codes of the cases
 
@@ -87,14 +87,14 @@ def group(plan: EntityPlan, ledger: Ledger, asked: Asked, by_time: NDArray[np.in
     return Grouped(ts, logs, start, goal, order, first, wanted == NULL_CODE)
 
 
-def asked_codes(entities: Iterable[EntityPlan], ledger: Ledger, cases: pd.DataFrame) -> Asked:
-    """The codes of the cases for every key that an entity is made of.
+def asked_codes(parts: Iterable[Part], ledger: Ledger, cases: pd.DataFrame) -> Asked:
+    """The codes of the cases for every key that a part of the plan asks for.
 
     Raises
     ------
     ContractError : a key that the ledger does not code, or that the cases lack.
     """
-    names = dict.fromkeys(name for plan in entities for name in plan.entity)
+    names = dict.fromkeys(name for part in parts for name in part.entity)
     return {name: _asked(name, ledger[name], ledger.source, cases) for name in names}
 
 

@@ -19,13 +19,14 @@ from data.errors import UsageError
 from data.ledger import Column, Ledger
 from data.slices import RESIDUES, Dealt, LedgerFolder
 from features.declarations import Declaration, unique
-from features.engine import decision_times, existing, finished, masked, stages_of
+from features.engine import decision_times, existing, fill, finished, masked, stages_of
 from features.event_sets import WORD
 from features.grouping import Asked, asked_codes
 from features.kernels import LANES
-from features.measures import fill_entity
 from features.own_case import REQUEST, Own, own_cases
-from features.plan import EntityPlan, compile_plan
+from features.plan import EntityPlan, Part, compile_plan
+from features.ring_parts import counted, ring_bytes, sharers
+from features.ring_plan import RingPlan
 
 BLOCK: Final = 1 << 17  # decisions whose columns are in memory at one time
 GIB: Final = 1 << 30
@@ -35,9 +36,10 @@ Told = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Share:
-    """One run of the kernel: an entity's plan, and the residues of its first key's codes."""
+    """One run of the kernel: a part of the plan, and the residues of its first key's codes."""
 
-    plan: EntityPlan
+    plan: Part
+    folder: LedgerFolder
     dealt: Dealt
     first: bool
     events: int
@@ -91,16 +93,17 @@ def feature_blocks(
     stages = stages_of(cases, declared)
     plan = compile_plan(existing(declared, stages))
     as_of = decision_times(cases)
-    keys = dict.fromkeys(key for e in plan.entities for key in e.entity)
-    asked = asked_codes(plan.entities, _dictionaries(keys, folder), cases)
+    keys = dict.fromkeys(key for part in plan.parts for key in part.entity)
+    asked = asked_codes(plan.parts, _dictionaries(keys, folder), cases)
     late = [case] if (stages > REQUEST).any() else []
     own = own_cases(_dictionaries(late, folder), cases, stages, case)
     room = memory - BASE - _held(cases, asked, folder)
-    shares = [s for e in plan.entities for s in _shares(e, folder, asked[e.entity[0]], room)]
+    shares = [_whole(ring, folder, len(cases), room) for ring in plan.rings]
+    shares += [s for e in plan.entities for s in _shares(e, folder, asked[e.entity[0]], room)]
     whole, done = sum(s.events for s in shares), 0
     waiting = []
     for number, share in enumerate(shares):
-        waiting.append(_run(share, folder, asked, as_of, own, scratch / f"{number}.f8"))
+        waiting.append(_run(share, asked, as_of, own, scratch / f"{number}.f8"))
         done += share.events
         told(done, whole)
     for lo in range(0, max(len(cases), 1), BLOCK):
@@ -150,16 +153,25 @@ def _shares(
         number[residue] = share
     for k in range(share + 1):
         dealt = number == k
-        yield Share(plan, dealt, k == 0, int(events[dealt].sum()))
+        yield Share(plan, folder, dealt, k == 0, int(events[dealt].sum()))
+
+
+def _whole(plan: RingPlan, folder: LedgerFolder, decisions: int, room: int) -> Share:
+    """Rings in one piece."""
+    theirs = sharers(plan, folder)
+    events, users = counted(theirs), len(folder.dictionary("user_id"))
+    load = ring_bytes(plan, events, users, decisions)
+    if load > room:
+        raise UsageError(
+            "rings, which cannot be split, need more memory",
+            where=str(folder.path),
+            fix=f"give {-(-(load - room) // GIB)} GiB more, or leave the rings out of the task",
+        )
+    return Share(plan, theirs, np.ones(RESIDUES, np.bool_), True, events)
 
 
 def _run(
-    share: Share,
-    folder: LedgerFolder,
-    asked: Asked,
-    as_of: NDArray[np.int64],
-    own: Own | None,
-    path: Path,
+    share: Share, asked: Asked, as_of: NDArray[np.int64], own: Own | None, path: Path
 ) -> Waiting:
     """Read the share's events, run the kernel, and put the result aside."""
     codes = asked[share.plan.entity[0]]
@@ -167,11 +179,12 @@ def _run(
     at = np.flatnonzero(mine)
     plan, rows = share.plan.alone(), share.plan.rows
     columns = dict.fromkeys([*plan.columns, *([own.column] if own else [])])
-    ledger = folder.read(columns, types=plan.types, entity=plan.entity[0], dealt=share.dealt)
+    types = None if isinstance(plan, RingPlan) else plan.types  # any event may link
+    ledger = share.folder.read(columns, types=types, entity=plan.entity[0], dealt=share.dealt)
     theirs = {name: asked[name][at] for name in plan.entity}
     out = np.empty((len(rows), len(at)), np.float64)
     order = np.argsort(as_of[at], kind="stable")
-    fill_entity(plan, ledger, theirs, as_of[at], order, out, own.take(at) if own else None)
+    fill(plan, ledger, theirs, as_of[at], order, out, own.take(at) if own else None)
     out.tofile(path)
     return Waiting(path, rows, at)
 

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from data.errors import UsageError
-from features.declarations import Declaration, Events, Request, Window
+from features.declarations import Declaration, Events, Links, Request, Ring, Window
+from features.event_sets import Member
+from features.ring_plan import RingPlan, ring_plans
 from features.sorting import LIFE_US
 from features.spans import LIFE, microseconds
-from features.task import leaves
+from features.task import events_of, leaves
 
-Member = tuple[Events, str | None]  # a set, and a column that must not be null
-Cell = tuple[Window, str]  # a bare window, and what is computed of its events
+Cell = tuple[Window | Ring, str]  # a bare window or ring, and what is computed of its events
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,9 @@ class EntityPlan:
         return replace(self, measures=measures)
 
 
+Part = EntityPlan | RingPlan
+
+
 @dataclass(frozen=True)
 class Plan:
     """The whole work: result rows and who fills them.
@@ -108,50 +112,57 @@ class Plan:
     rows: dict[Cell, int]
     height: int
     entities: tuple[EntityPlan, ...]
+    rings: tuple[RingPlan, ...]
+
+    @property
+    def parts(self) -> tuple["Part", ...]:
+        """All that has to be filled. Rings, which take longest, come first."""
+        return (*self.rings, *self.entities)
 
 
 def compile_plan(definitions: Sequence[Declaration]) -> Plan:
     """The plan of a list of declarations with distinct names."""
     rows: dict[Cell, int] = {}
     for row, d in enumerate(definitions):
-        if isinstance(d, Window) and d.aggregate != "mean":
+        if isinstance(d, Window | Ring) and d.aggregate != "mean":
             rows[cells(d)[0]] = row
     height = len(definitions)
     for cell in (c for d in definitions for w in leaves(d) for c in cells(w)):
         if cell not in rows:
             rows[cell] = height
             height += 1
-    _check_sets(w for w, _ in rows)
-    groups: dict[tuple[str, ...], list[Cell]] = {}
-    for cell in rows:
-        groups.setdefault(cell[0].keys, []).append(cell)
-    entities = tuple(_entity_plan(keys, group, rows) for keys, group in groups.items())
-    return Plan(tuple(definitions), rows, height, entities)
+    _check_names([leaf for leaf, _ in rows])
+    groups: dict[tuple[str, ...], list[tuple[Window, str, int]]] = {}
+    for (leaf, aggregate), row in rows.items():
+        if isinstance(leaf, Window):
+            groups.setdefault(leaf.keys, []).append((leaf, aggregate, row))
+    entities = tuple(_entity_plan(keys, group) for keys, group in groups.items())
+    rings = ring_plans({leaf: row for (leaf, _), row in rows.items() if isinstance(leaf, Ring)})
+    return Plan(tuple(definitions), rows, height, entities, rings)
 
 
-def cells(leaf: Window | Request) -> tuple[Cell, ...]:
+def cells(leaf: Window | Request | Ring) -> tuple[Cell, ...]:
     """What the kernels compute for a leaf; a mean is a sum and the count of what was summed."""
     if isinstance(leaf, Request):
         return ()
     # what is said about a window does not make it another computation
     bare = replace(leaf, sign={}, reason="", source="", stage="request", role="model")
-    if leaf.aggregate != "mean":
+    if isinstance(leaf, Ring) or leaf.aggregate != "mean":
         return ((bare, leaf.aggregate),)
     total = replace(bare, aggregate="sum")
     return ((total, "sum"), (total, "count"))
 
 
-def _entity_plan(keys: tuple[str, ...], group: Iterable[Cell], rows: dict[Cell, int]) -> EntityPlan:
+def _entity_plan(keys: tuple[str, ...], group: Iterable[tuple[Window, str, int]]) -> EntityPlan:
     members: dict[Member, int] = {}
     edges: dict[int, int] = {}
     shared: dict[tuple[str, int, str | None, int | None], list[Leaf]] = {}
-    for cell in group:
-        w, aggregate = cell
+    for w, aggregate, row in group:
         bit = members.setdefault((w.events, w.column), len(members))
         breaker = members.setdefault((w.breaker, None), len(members)) if w.breaker else None
         lo, hi = (edges.setdefault(offset, len(edges)) for offset in _offsets(w))
         column = None if aggregate == "count" else w.column
-        shared.setdefault((aggregate, bit, column, breaker), []).append(Leaf(rows[cell], lo, hi))
+        shared.setdefault((aggregate, bit, column, breaker), []).append(Leaf(row, lo, hi))
     measures = [Measure(*key, tuple(found)) for key, found in shared.items()]
     return EntityPlan(keys, tuple(members), tuple(edges), _paired(measures))
 
@@ -178,12 +189,15 @@ def _offsets(w: Window) -> tuple[int, int]:
     return (LIFE_US if w.over == LIFE else end + microseconds(w.over)), end
 
 
-def _check_sets(windows: Iterable[Window]) -> None:
-    """One name, one set: else two columns of the same name could differ."""
-    known: dict[str, Events] = {}
-    for events in (e for w in windows for e in (w.events, w.breaker) if e):
-        if known.setdefault(events.name, events) != events:
+def _check_names(found: Sequence[Window | Ring]) -> None:
+    """One name, one meaning: else two columns of the same name could differ."""
+    said: list[tuple[str, str, Events | Links]] = [
+        *(("events", "event sets", e) for leaf in found for e in events_of(leaf)),
+        *(("links", "ways of linking", r.links) for r in found if isinstance(r, Ring)),
+    ]
+    known: dict[tuple[str, str], Events | Links] = {}
+    for kind, kinds, named in said:
+        if known.setdefault((kind, named.name), named) != named:
             fix = "give one of them another name"
-            raise UsageError(
-                "the name means two event sets", where=f"events '{events.name}'", fix=fix
-            )
+            where = f"{kind} '{named.name}'"
+            raise UsageError(f"the name means two {kinds}", where=where, fix=fix)

@@ -14,11 +14,21 @@ from typing import Any, Final
 from data.contract import Contract, load_contract
 from data.errors import UsageError, nearest
 from data.toml_text import toml_text
-from features.declarations import STAGES, Composite, Declaration, Events, Request, Window, unique
+from features.declarations import (
+    STAGES,
+    Composite,
+    Declaration,
+    Events,
+    Links,
+    Request,
+    Ring,
+    Window,
+    unique,
+)
 from features.label_form import label_columns, label_sets, label_words, read_label
 from features.task_file import listed, merge, read_chain, text_of
-from features.toml_form import blocks, canonical, check_keys, expand
-from features.vocabulary import check_events, check_reasons, check_where
+from features.toml_form import Named, blocks, canonical, check_keys, expand
+from features.vocabulary import check_events, check_links, check_reasons, check_where
 
 DEFAULT_TASK: Final = "advance_refund"
 COLUMN_KINDS: Final = ("int", "float", "text", "bool", "time", "key")
@@ -140,12 +150,28 @@ class Task:
         """Every window that some feature is or is made of."""
         return (leaf for d in self.declarations for leaf in leaves(d) if isinstance(leaf, Window))
 
+    def rings(self) -> Iterator[Ring]:
+        """Every ring that some feature is or is made of."""
+        return (leaf for d in self.declarations for leaf in leaves(d) if isinstance(leaf, Ring))
+
+    @property
+    def links(self) -> dict[str, Links]:
+        """The ways of linking that rings name."""
+        found: dict[str, Links] = {}
+        for links in (ring.links for ring in self.rings()):
+            if found.setdefault(links.name, links) != links:
+                fix = "give one of them another name"
+                raise UsageError(f"links '{links.name}' means two things", where=self.name, fix=fix)
+        return dict(sorted(found.items()))
+
     def columns_needed(self) -> set[str]:
         """The ledger's columns that spine, features and event sets read."""
         needed = {"event_type", "event_ts", "known_ts", "user_id", self.case, *self.request}
         needed.update(c for events in self.event_sets.values() for c in events.where)
         needed.update(c for stage in self.stages for c in self.attributes(stage))
         needed.update(w.column for w in self.windows() if w.column)
+        needed.update(ring.column for ring in self.rings() if ring.column)
+        needed.update(column for links in self.links.values() for column in links.caps)
         needed |= label_columns(read_label(self.label, self.name))
         return needed | set(self.entity_columns())
 
@@ -164,8 +190,8 @@ class Task:
         return load_contract().adding(columns=self.columns, event_types=self.event_types)
 
 
-def leaves(d: Declaration) -> Iterator[Window | Request]:
-    """The windows and request attributes that a declaration is made of."""
+def leaves(d: Declaration) -> Iterator[Window | Request | Ring]:
+    """The windows, request attributes and rings that a declaration is made of."""
     if isinstance(d, Composite):
         yield from leaves(d.a)
         yield from leaves(d.b)
@@ -180,6 +206,8 @@ def events_of(d: Declaration) -> Iterator[Events]:
             yield leaf.events
             if leaf.breaker:
                 yield leaf.breaker
+        elif isinstance(leaf, Ring) and leaf.events:
+            yield leaf.events
 
 
 def load_task(name_or_path: str | Path = DEFAULT_TASK) -> Task:
@@ -192,9 +220,10 @@ def load_task(name_or_path: str | Path = DEFAULT_TASK) -> Task:
     chain, where = read_chain(name_or_path), str(name_or_path)
     merged = merge(chain)
     sets = {n: _read_events(n, t, where) for n, t in merged["events"].items()}
+    links = {n: Links(n, caps) for n, caps in merged["links"].items()}
     found: dict[str, Declaration] = {}
     for tables in chain:
-        found |= {d.name: d for d in unique(expand(tables, sets, where))}
+        found |= {d.name: d for d in unique(expand(tables, Named(sets, links), where))}
     spine = merged["spine"]
     check_keys(spine, _SPINE, f"{where}: [spine]")
     if "trigger" not in spine:
@@ -222,6 +251,7 @@ def dump_task(task: Task) -> str:
         ("columns", dict(sorted(task.columns.items()))),
         ("event_types", {"extra": list(task.event_types)} if task.event_types else {}),
         *((f"events.{n}", _events_table(e)) for n, e in sorted(task.event_sets.items())),
+        *((f"links.{n}", links.caps) for n, links in task.links.items()),
         ("spine", _spine_table(task)),
         ("label", {k: v for k, v in task.label.items() if k not in task.targets}),
         *((f"label.{n}", task.label[n]) for n in task.targets),
@@ -268,6 +298,8 @@ def _check_task(task: Task) -> None:
             raise UsageError(f"[columns] {column}: unknown kind {kind!r}", where=task.name, fix=fix)
     for events in task.event_sets.values():
         check_events(events, contract, task.name)
+    for links in task.links.values():
+        check_links(links, contract, task.name)
     for where, words in label_words(label):
         check_where(words, contract, f"{task.name}: {where}")
     check_reasons(task.declarations)

@@ -14,8 +14,8 @@ from data.toml_text import toml_key, toml_text
 from features.toml_form import KINDS, Tables, check_keys
 
 BUILT_IN: Final = Path(__file__).parent / "tasks"
-_TABLES: Final = ("columns", "event_types", "events", "spine", "label", "model", "policy")
-_OF_TABLES: Final = ("events", "model")
+_TABLES: Final = ("columns", "event_types", "events", "links", "spine", "label", "model", "policy")
+_OF_TABLES: Final = ("events", "links", "model")
 _SECTIONS: Final = ("name", "extends", *_TABLES, *KINDS)
 
 

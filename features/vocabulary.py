@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from data.contract import Contract
 from data.errors import UsageError, nearest
-from features.declarations import Declaration, Events
+from features.declarations import Declaration, Events, Links
 from features.reasons import text_keys
 
 _PLAIN: Final[Mapping[str, tuple[type, ...]]] = {
@@ -49,6 +49,16 @@ def check_where(where: Mapping[str, Sequence[Any]], contract: Contract, at: str)
             if spec.values and value not in spec.values:
                 fix = nearest(str(value), list(spec.values)) or f"one of: {', '.join(spec.values)}"
                 raise UsageError(f"{column} is never '{value}'", where=at, fix=fix)
+
+
+def check_links(links: Links, contract: Contract, where: str) -> None:
+    """Refuse a column that the contract knows and that is no key; unknown ones the ledger tells."""
+    for column in links.caps:
+        spec = contract.columns.get(column)
+        if spec is not None and spec.type not in ("key", "text"):
+            fix = "link by keys that accounts share: device_id, address_id"
+            at = f"{where}: [links.{links.name}]"
+            raise UsageError(f"{column} is a {spec.type} and no key", where=at, fix=fix)
 
 
 def check_reasons(declarations: Iterable[Declaration]) -> None:

@@ -99,6 +99,9 @@ class SparkEngine(WholeLedger):
         """`mapped` as a Spark table with a row number, not yet computed; and its empty form."""
         self._check_same(ledger)
         plan = compile_plan(unique(definitions))
+        if plan.rings:
+            fix = "compute them with --engine local; --memory holds a ledger larger than memory"
+            raise UsageError("rings are not cut into buckets", where="--engine spark", fix=fix)
         nothing = cases.iloc[:0]
         # Whatever is wrong with declarations or columns is told here, not by an executor.
         X = features(plan.definitions, ledger.take(np.arange(0)), nothing)

@@ -5,7 +5,7 @@ It shares nothing with the engine but the declarations and the words of the rule
 """
 
 import math
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from features.declarations import (
@@ -14,9 +14,11 @@ from features.declarations import (
     Declaration,
     Difference,
     Events,
+    Links,
     Rate,
     Ratio,
     Request,
+    Ring,
     Window,
 )
 
@@ -46,6 +48,8 @@ def stage(name: str | None) -> int:
 def value(d: Declaration, events: list[Row], case: Row) -> Any:
     if isinstance(d, Window):
         return window(d, events, case)
+    if isinstance(d, Ring):
+        return ring(d, events, case)
     if isinstance(d, Request):
         asked = case[f"{d.stage}_{d.column}"]
         return asked if asked is None or d.equals is None else float(asked == d.equals)
@@ -98,6 +102,46 @@ def aggregate(w: Window, past: list[Row], case: Row) -> float | None:
     if not values:
         return None
     return max(values) if w.aggregate == "max" else sum(values) / len(values)
+
+
+def ring(r: Ring, events: list[Row], case: Row) -> float | None:
+    if case["user_id"] is None:
+        return None
+    past = [e for e in events if e["known_ts"] < case["as_of"]]
+    others = cluster(r.links, past, case["user_id"]) - {case["user_id"]}
+    if r.aggregate == "size" or r.events is None:
+        return 1 + len(others)
+    found = [e for e in past if e["user_id"] in others and belongs(e, r.events)]
+    first: dict[Any, datetime] = {e["user_id"]: e["known_ts"] for e in reversed(found)}
+    begin = None if r.over == LIFE else case["as_of"] - r.over
+    if r.aggregate == "joined":
+        return len([t for t in first.values() if begin is None or t >= begin])
+    if r.aggregate == "age":
+        gone = [whole_ms(case["as_of"]) - whole_ms(t) for t in first.values()]
+        return sum(gone) / len(gone) / 86_400_000 if gone else None
+    inside = [e for e in found if begin is None or e["known_ts"] >= begin]
+    return float(len(inside) if r.column is None else sum(e[r.column] or 0 for e in inside))
+
+
+def cluster(links: Links, past: list[Row], user: Any) -> set[Any]:
+    """Everybody reached from the user, over identities that are no hubs in this past."""
+    at: dict[tuple[str, Any], set[Any]] = {}
+    for e in past:
+        for column in links.caps:
+            if e[column] is not None and e["user_id"] is not None:
+                at.setdefault((column, e[column]), set()).add(e["user_id"])
+    found, todo = {user}, [user]
+    while todo:
+        one = todo.pop()
+        for (column, _), users in at.items():
+            if one in users and len(users) <= links.caps[column]:
+                todo += users - found
+                found |= users
+    return found
+
+
+def whole_ms(moment: datetime) -> int:
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
 
 
 def belongs(event: Row, events: Events) -> bool:

@@ -67,8 +67,8 @@ def test_the_columns_are_those_of_the_engine(
 ) -> None:
     monkeypatch.setattr(parts, "BLOCK", block)
     whole = features(TASK.declarations, read_ledger(folder.path), cases)
-    X, told = computed(folder, cases, tmp_path, 3 * MIB)
-    assert len(told) > 10  # seven entities, some in several shares
+    X, told = computed(folder, cases, tmp_path, 5 * MIB)
+    assert len(told) > 10  # two rings and seven entities, some in several shares
     assert told[-1][0] == told[-1][1]
     pd.testing.assert_frame_equal(X, whole, check_exact=True)
     assert list(tmp_path.iterdir()) == []
@@ -90,7 +90,7 @@ def test_memory_decides_the_number_of_shares_alone(
     folder: LedgerFolder, cases: pd.DataFrame, tmp_path: Path
 ) -> None:
     few, told_few = computed(folder, cases, tmp_path, 1024 * MIB)
-    many, told_many = computed(folder, cases, tmp_path, 3 * MIB)
+    many, told_many = computed(folder, cases, tmp_path, 5 * MIB)
     assert len(told_few) < len(told_many)
     pd.testing.assert_frame_equal(few, many, check_exact=True)
 

@@ -13,7 +13,18 @@ import pandas as pd
 from hypothesis import strategies as st
 
 from data.ledger import Ledger, ledger_of
-from features.declarations import LIFE, Declaration, Events, Request, Window, days, hours, rate
+from features.declarations import (
+    LIFE,
+    Declaration,
+    Events,
+    Links,
+    Request,
+    Ring,
+    Window,
+    days,
+    hours,
+    rate,
+)  # fmt: skip
 
 Row = dict[str, Any]
 Made = TypeVar("Made")
@@ -115,10 +126,15 @@ def _declarations(rng: Random) -> list[Declaration]:
         rate(c, d, prior=(rng.choice([0.0, 0.25]), 4.0)),
         (d - a) / Request("amount_cents"),
     ]
-    different: dict[str, Declaration] = {x.name: x for x in [*found, *composites]}
+    different: dict[str, Declaration] = {x.name: x for x in [*found, *composites, *RINGS]}
     return [*different.values(), *REQUESTS]
 
 
+TRADE = Links("trade", {"merchant_id": 2, "category": 2})
+RINGS: list[Declaration] = [
+    Ring(TRADE, "size"),
+    Ring(TRADE, "count", SETS[0], over=days(2)) - Ring(TRADE, "sum", SETS[1], "amount_cents"),
+]
 REQUESTS: list[Declaration] = [
     Request("amount_cents"), Request("reason", equals="late"), Request("reason"),
 ]  # fmt: skip
