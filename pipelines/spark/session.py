@@ -20,6 +20,8 @@ from pipelines.spark.engine import SparkEngine
 WHERE: Final = "--engine spark"
 SETTINGS: Final = {
     "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.log.level": "ERROR",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "100000",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
@@ -42,7 +44,7 @@ def engine(config: EngineConfig, ledger: Path, scratch: Path, tell: Tell) -> Ite
     tell("starting Spark")
     scratch.mkdir(parents=True, exist_ok=True)
     with (
-        _quiet(),
+        quiet(),
         session(config.master) as spark,
         tempfile.TemporaryDirectory(prefix=".tmp-spark-", dir=scratch) as own,
     ):
@@ -77,7 +79,7 @@ def session(master: str | None) -> Iterator[SparkSession]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No word about pandas 3: only Arrow's functions are used, which it does not concern."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "PySpark does not yet", FutureWarning)
