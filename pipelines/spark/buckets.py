@@ -13,8 +13,8 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from data.encode import column_of
-from data.ledger import Kind, Ledger
+from data.ledger import Column, Kind, Ledger
+from data.part import plain
 from features.engine import finished
 from features.measures import fill_entity
 from features.plan import EntityPlan, Plan
@@ -24,6 +24,7 @@ from pipelines.spark.transit import Dtypes, received, sent
 PIECE, POSITION, ROW, BLOCK = "_piece", "_position", "_row", "_block"
 PLAN, CELLS = "_plan", "_cells"
 Function = Callable[[Decisions], pd.DataFrame]
+Codes = dict[str, NDArray[np.int32]]
 
 
 @dataclass(frozen=True)
@@ -41,35 +42,48 @@ class Pieces:
     plan: Plan
     buckets: int
     kinds: Mapping[str, Kind]
-    words: Mapping[str, pa.Array]
+    words: Mapping[str, "pd.Index[Any]"]
 
     def fill(self, key: tuple[Any, ...], events: pa.Table, cases: pa.Table) -> pa.Table:
-        """The cells of one piece: per decision one binary of float64, rows in the plan's order."""
+        """The cells of one piece: per decision one binary of float64, in the order of `rows`."""
         at = key[0].as_py() // self.buckets
         entity = self.plan.entities[at]
-        asked = cases.select([ROW, "as_of", *entity.entity]).to_pandas(types_mapper=_nullable)
-        as_of = cases.column("as_of").cast(pa.int64()).to_numpy()
-        by_time = np.argsort(as_of, kind="stable")
-        out = np.empty((self.plan.height, len(asked)), np.float64)
-        if len(asked):
-            fill_entity(entity, self._ledger(entity, events), asked, as_of, by_time, out)
-        cells = np.ascontiguousarray(out[rows_of(entity)].T)
-        plans = np.full(len(asked), at, np.int32)
-        filled = pa.array([decision.tobytes() for decision in cells], pa.binary())
-        return pa.table([cases.column(ROW), pa.array(plans), filled], [ROW, PLAN, CELLS])
+        out = np.empty((len(entity.rows), cases.num_rows), np.float64)
+        if cases.num_rows:
+            asked = {k: cases.column(k).to_numpy() for k in entity.entity}
+            ledger = self._ledger(entity, events.sort_by(POSITION), asked)
+            as_of = cases.column("as_of").cast(pa.int64()).to_numpy()
+            by_time = np.argsort(as_of, kind="stable")
+            fill_entity(entity.alone(), ledger, asked, as_of, by_time, out)
+        cells = [decision.tobytes() for decision in np.ascontiguousarray(out.T)]
+        plans = np.full(cases.num_rows, at, np.int32)
+        columns = [cases.column(ROW), pa.array(plans), pa.array(cells, pa.binary())]
+        return pa.table(columns, [ROW, PLAN, CELLS])
 
-    def _ledger(self, entity: EntityPlan, events: pa.Table) -> Ledger:
-        """A ledger of the piece's events, in the order of the whole one."""
-        table = events.sort_by(POSITION)
-        names = ["known_ts", *columns_of(entity)]
-        return Ledger({n: column_of(self._values(n, table), self.kinds[n]) for n in names})
+    def _ledger(self, entity: EntityPlan, events: pa.Table, asked: Codes) -> Ledger:
+        """A ledger of the piece's events; `asked` is put into its codes."""
+        columns = {}
+        for name in ("known_ts", *entity.columns):
+            values, kind = plain(events.column(name), self.kinds[name]), self.kinds[name]
+            valid, dictionary = None, self.words.get(name)
+            if kind == "code" and dictionary is None:
+                values, dictionary = _numbered(values, name, asked)
+            elif kind == "int" and events.column(name).null_count:
+                valid = events.column(name).is_valid().to_numpy()
+            columns[name] = Column(kind, values, valid, dictionary)
+        return Ledger(columns)
 
-    def _values(self, name: str, table: pa.Table) -> pa.ChunkedArray:
-        values = table.column(name)
-        if name not in self.words:
-            return values
-        worded = pa.DictionaryArray.from_arrays(values.combine_chunks(), self.words[name])
-        return pa.chunked_array([worded])
+
+def _numbered(
+    values: NDArray[np.int32], name: str, asked: Codes
+) -> tuple[NDArray[np.int32], "pd.Index[Any]"]:
+    """Codes as small as the piece: the kernels' tables are as long as a dictionary."""
+    both = np.concatenate([values, asked[name]]) if name in asked else values
+    numbers, found = pd.factorize(both)
+    codes = np.where(both < 0, both, numbers).astype(np.int32)
+    if name in asked:
+        asked[name] = codes[len(values) :]
+    return codes[: len(values)], pd.RangeIndex(len(found))
 
 
 @dataclass(frozen=True)
@@ -103,24 +117,6 @@ class Blocks:
         order = np.argsort(found)
         if not np.array_equal(found[order], rows):
             raise RuntimeError(f"{len(rows)} decisions, {len(found)} answers of {entity.entity}")
-        into = rows_of(entity)
+        into = list(entity.rows)
         values = np.frombuffer(b"".join(cells.column(CELLS).to_pylist()), np.float64)
         matrix[into] = values.reshape(len(rows), len(into))[order].T
-
-
-def rows_of(entity: EntityPlan) -> list[int]:
-    """The rows of the matrix that an entity's plan fills."""
-    return [row for m in entity.measures for row in m.rows()]
-
-
-def columns_of(entity: EntityPlan) -> list[str]:
-    """The columns of the ledger that an entity's plan reads, beside the clock."""
-    names = ["event_type", *entity.entity]
-    for events, column in entity.members:
-        names += [*events.where, *([column] if column else [])]
-    names += [m.column for m in entity.measures if m.column]
-    return list(dict.fromkeys(names))
-
-
-def _nullable(kind: pa.DataType) -> Any:
-    return pd.Int64Dtype() if pa.types.is_integer(kind) else None

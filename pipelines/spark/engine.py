@@ -2,7 +2,7 @@
 
 One shuffle brings the events and the decisions of a piece together (`pieces`), a second one the
 cells of a block of decisions (`buckets.Blocks`). A bucket, and so the busiest key, must fit an
-executor's memory; the decisions, and the columns a spine reads, the driver's.
+executor's memory; the decisions and what became of them, the driver's.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,17 +20,22 @@ from pyspark.sql import functions as sf
 from pyspark.sql import types as st
 
 from data.errors import ContractError, UsageError
-from data.folder import is_ledger_folder, read_manifest
-from data.ledger import NULL_CODE, Ledger
+from data.folder import read_manifest
+from data.ledger import Ledger
+from data.slices import LedgerFolder
+from data.store import read_ledger
 from features.declarations import Declaration, unique
 from features.engine import features
+from features.grouping import asked_codes
 from features.plan import Plan, compile_plan
+from features.task import Task
 from pipelines.atomic import run_folder
+from pipelines.bounded import columns_alone, read_slice
 from pipelines.decisions import Decisions
-from pipelines.engines import Function, WholeLedger, with_keys
+from pipelines.engines import Function, with_keys
 from pipelines.spark.buckets import BLOCK, ROW, Blocks
 from pipelines.spark.ledger import parts_of, read_events, write_events
-from pipelines.spark.pieces import CODE, FILLED, columns_read, filled, keys_of
+from pipelines.spark.pieces import CODE, FILLED, filled
 from pipelines.spark.transit import dtypes_of, received, sent
 
 EVENTS_A_BUCKET: Final = 500_000
@@ -41,22 +46,32 @@ Definitions = Iterable[Declaration]
 
 
 @dataclass(frozen=True)
-class SparkEngine(WholeLedger):
+class SparkEngine:
     """The engine of one ledger; see `pipelines.engines.Engine`.
 
     Parameters
     ----------
-    path : the ledger, where driver and executors read it.
-    scratch : a folder they share, for the columns of a ledger that is no folder.
+    folder : the ledger, where driver and executors read it; None if it is a table in ledger form.
+    scratch : a folder they share, for the columns of such a table.
     buckets : pieces of each entity's plan; by default one for every 500,000 events.
     left_out : (column, codes) of events that do not count.
     """
 
     spark: SparkSession
-    path: Path
+    folder: LedgerFolder | None
     scratch: Path
     buckets: int | None = None
     left_out: tuple[tuple[str, NDArray[Any]], ...] = ()
+
+    def read(self, path: Path, task: Task) -> Ledger:
+        """Of a folder the requests and what became of them; of a table everything."""
+        if self.folder is not None:
+            return read_slice(self.folder, task)
+        return read_ledger(path, task.columns_needed(), contract=task.contract())
+
+    def outline(self, ledger: Ledger) -> Ledger:
+        """Type, time and user of every event."""
+        return ledger if self.folder is None else self.folder.read(["user_id"])
 
     def features(
         self, definitions: Definitions, ledger: Ledger, cases: pd.DataFrame
@@ -99,14 +114,14 @@ class SparkEngine(WholeLedger):
         """`mapped` as a Spark table with a row number, not yet computed; and its empty form."""
         self._check_same(ledger)
         plan = compile_plan(unique(definitions))
-        nothing = cases.iloc[:0]
+        shape, nothing = self._shape(plan, ledger), cases.iloc[:0]
         # Whatever is wrong with declarations or columns is told here, not by an executor.
-        X = features(plan.definitions, ledger.take(np.arange(0)), nothing)
+        X = features(plan.definitions, shape, nothing)
         sample = function(Decisions(nothing, X))
         schema = sent(sample).append_column(ROW, pa.array([], pa.int64())).schema
-        decided = self._cases(plan, ledger, cases)
+        decided = self._cases(plan, shape, cases)
         block = sf.floor(sf.col(ROW) / ROWS_A_BLOCK).cast("int").alias(BLOCK)
-        cells = self._cells(plan, ledger, decided).select("*", block).groupBy(BLOCK)
+        cells = self._cells(plan, shape, ledger, decided).select("*", block).groupBy(BLOCK)
         rows = decided.select(ROW, *cases.columns, block).groupBy(BLOCK)
         compose = Blocks(plan, dtypes_of(cases), function, schema).compose
         found = cells.cogroup(rows).applyInArrow(
@@ -114,28 +129,34 @@ class SparkEngine(WholeLedger):
         )
         return found, sample
 
-    def _cases(self, plan: Plan, ledger: Ledger, cases: pd.DataFrame) -> DataFrame:
+    def _shape(self, plan: Plan, ledger: Ledger) -> Ledger:
+        """The columns that the plan reads, without events."""
+        names = ["known_ts", *dict.fromkeys(n for e in plan.entities for n in e.columns)]
+        if self.folder is not None:
+            return self.folder.shape(names)
+        return replace(ledger, columns={n: ledger[n].take(np.arange(0)) for n in names})
+
+    def _cases(self, plan: Plan, shape: Ledger, cases: pd.DataFrame) -> DataFrame:
         """The decisions with a row number and the codes of their keys."""
         table = sent(cases).append_column(ROW, pa.array(np.arange(len(cases))))
-        for name in keys_of(plan):
-            codes = ledger[name].encode(cases[name])
-            table = table.append_column(CODE + name, pa.array(codes, mask=codes == NULL_CODE))
+        for name, codes in asked_codes(plan.entities, shape, cases).items():
+            table = table.append_column(CODE + name, pa.array(codes))
         return self.spark.createDataFrame(table)
 
-    def _cells(self, plan: Plan, ledger: Ledger, cases: DataFrame) -> DataFrame:
+    def _cells(self, plan: Plan, shape: Ledger, ledger: Ledger, cases: DataFrame) -> DataFrame:
         if not plan.entities:
             return self.spark.createDataFrame([], FILLED)
-        buckets = self.buckets or max(8, len(ledger) // EVENTS_A_BUCKET)
-        events = self._events(ledger, ["known_ts", *columns_read(plan)])
-        return filled(plan, ledger, events, cases, buckets)
+        events = self._events(list(shape.columns), ledger)
+        rows = len(ledger if self.folder is None else self.folder)
+        return filled(plan, shape, events, cases, self.buckets or max(8, rows // EVENTS_A_BUCKET))
 
-    def _events(self, ledger: Ledger, names: Sequence[str]) -> DataFrame:
+    def _events(self, names: Sequence[str], ledger: Ledger) -> DataFrame:
         read = list(dict.fromkeys([*names, *(column for column, _ in self.left_out)]))
-        if is_ledger_folder(self.path):
-            parts = parts_of(self.path)
-        else:
+        if self.folder is None:
             parts = write_events(ledger, read, self.scratch / f"{uuid4().hex}.parquet")
-        events = read_events(self.spark, parts, ledger, read)
+        else:
+            parts = parts_of(self.folder)
+        events = read_events(self.spark, parts, read)
         for column, codes in self.left_out:
             gone = self.spark.createDataFrame(pa.table({column: pa.array(codes, pa.int32())}))
             events = events.join(sf.broadcast(gone), column, "left_anti")
@@ -143,17 +164,12 @@ class SparkEngine(WholeLedger):
 
     def _check_same(self, ledger: Ledger) -> None:
         """Codes mean nothing if the folder is not the one whose ledger is in memory."""
-        if not is_ledger_folder(self.path):
+        if self.folder is None:
             return
-        if read_manifest(self.path).fingerprint != ledger.fingerprint:
+        if read_manifest(self.folder.path).fingerprint != ledger.fingerprint:
             fix = "try again when the writer is done"
             what = "the ledger was replaced while it was read"
-            raise ContractError(what, where=str(self.path), fix=fix)
-
-
-def columns_alone(decisions: Decisions) -> pd.DataFrame:
-    """The columns without the cases."""
-    return decisions.X
+            raise ContractError(what, where=str(self.folder.path), fix=fix)
 
 
 def _spark_schema(schema: pa.Schema) -> st.StructType:

@@ -12,17 +12,17 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sf
 
-from data.folder import check_sizes, read_manifest
+from data.folder import check_sizes
 from data.ledger import Ledger
 from data.part import arrow_of, write_table
+from data.slices import LedgerFolder
 from pipelines.spark.buckets import POSITION
 
 
-def parts_of(folder: Path) -> list[Path]:
+def parts_of(folder: LedgerFolder) -> list[Path]:
     """The data files of a ledger folder, in its order."""
-    manifest = read_manifest(folder)
-    check_sizes(folder, manifest, manifest.parts)
-    return [folder / part for part in manifest.parts]
+    check_sizes(folder.path, folder.manifest, folder.manifest.parts)
+    return [folder.path / part for part in folder.manifest.parts]
 
 
 def write_events(ledger: Ledger, names: Collection[str], path: Path) -> list[Path]:
@@ -31,10 +31,8 @@ def write_events(ledger: Ledger, names: Collection[str], path: Path) -> list[Pat
     return [path]
 
 
-def read_events(
-    spark: SparkSession, parts: Sequence[Path], ledger: Ledger, names: Collection[str]
-) -> DataFrame:
-    """The columns asked for and the position in the ledger; a null code is null.
+def read_events(spark: SparkSession, parts: Sequence[Path], names: Collection[str]) -> DataFrame:
+    """The columns asked for, and the position in the ledger.
 
     Executors open the parts at the same paths as the driver.
     """
@@ -45,9 +43,4 @@ def read_events(
     read = spark.read.option("parquet.page.verify-checksum.enabled", "true")
     table = read.parquet(*[part.resolve().as_uri() for part in parts])
     first = sf.create_map(*starts)[sf.col("_metadata.file_name")]
-    position = (first + sf.col("_metadata.row_index")).alias(POSITION)
-    coded = {n for n in names if ledger[n].kind == "code"}
-    return table.select(
-        position,
-        *(sf.when(sf.col(n) >= 0, sf.col(n)).alias(n) if n in coded else sf.col(n) for n in names),
-    )
+    return table.select((first + sf.col("_metadata.row_index")).alias(POSITION), *names)

@@ -14,6 +14,8 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from data.errors import ContractError, UsageError, UserError
+from data.folder import is_ledger_folder
+from data.slices import open_folder
 from pipelines.commands import EngineConfig, Tell
 from pipelines.spark.engine import SparkEngine
 
@@ -49,7 +51,8 @@ def engine(config: EngineConfig, ledger: Path, scratch: Path, tell: Tell) -> Ite
         tempfile.TemporaryDirectory(prefix=".tmp-spark-", dir=scratch) as own,
     ):
         try:
-            yield SparkEngine(spark, ledger, Path(own), config.buckets)
+            folder = open_folder(ledger) if is_ledger_folder(ledger) else None
+            yield SparkEngine(spark, folder, Path(own), config.buckets)
         except PySparkException as error:
             raise _explained(error) from error
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 import pandas as pd
 
 from data.ledger import Ledger
+from data.slices import open_folder
 from data.store import read_ledger
 from features.engine import features
 from pipelines.engines import LOCAL
@@ -46,7 +47,7 @@ def compare(spark: Any, folder: Path, events: int) -> tuple[float, float]:
     for name in ("user_id", "merchant_id"):
         cases[name] = ledger[name].decode(cases[name].to_numpy())
     cases = cases.rename(columns={"known_ts": "as_of"})
-    engine = SparkEngine(spark, folder / "ledger", folder)
+    engine = SparkEngine(spark, open_folder(folder / "ledger"), folder)
     some = cases.iloc[:: max(1, len(cases) // 1000)]
     own = definitions()
     pd.testing.assert_frame_equal(

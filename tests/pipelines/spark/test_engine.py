@@ -12,7 +12,9 @@ import pytest
 
 from data.contract import Contract, load_contract
 from data.errors import ContractError, UsageError
+from data.folder import is_ledger_folder
 from data.ingest import write_ledger_table
+from data.slices import open_folder
 from data.sources import open_frame
 from data.store import read_ledger
 from features.declarations import LIFE, Declaration, Events, Request, Window, days, rate, windows
@@ -101,7 +103,8 @@ def cases() -> pd.DataFrame:
 def engine_of(spark: Any, path: Path, scratch: Path, buckets: int) -> Any:
     from pipelines.spark.engine import SparkEngine
 
-    return SparkEngine(spark, path, scratch, buckets)
+    folder = open_folder(path) if is_ledger_folder(path) else None
+    return SparkEngine(spark, folder, scratch, buckets)
 
 
 @pytest.mark.parametrize("form", ["folder", "partitions"])
