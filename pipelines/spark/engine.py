@@ -144,6 +144,11 @@ class SparkEngine:
         return self.spark.createDataFrame(table)
 
     def _cells(self, plan: Plan, shape: Ledger, ledger: Ledger, cases: DataFrame) -> DataFrame:
+        left = set(plan.rows.values()) - {row for e in plan.entities for row in e.rows}
+        if left:  # a kind of window that `pieces` does not cut yet
+            names = [d.name for n, d in enumerate(plan.definitions) if n in left]
+            fix = "compute these columns with the local engine"
+            raise UsageError(f"no Spark for {', '.join(names)}", where="--engine spark", fix=fix)
         if not plan.entities:
             return self.spark.createDataFrame([], FILLED)
         events = self._events(list(shape.columns), ledger)
