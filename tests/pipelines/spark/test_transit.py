@@ -14,7 +14,7 @@ def frame() -> pd.DataFrame:
         {
             "text": pd.Series(["a", None, "b"], dtype="str"),
             "word": pd.Series(["b", None, "a"], dtype=words),
-            "code": pd.Series(pd.Categorical.from_codes([0, -1, 1], [7, 2**60 + 1])),
+            "code": pd.Series(pd.Categorical.from_codes([0, -1, 1], pd.Index([7, 2**60 + 1]))),
             "truth": pd.Series([True, False, None]).astype("category"),
             "whole": pd.Series([1, 2, 2**60 + 1]),
             "maybe": pd.Series([1, None, 2**60 + 1], dtype="Int64"),
