@@ -24,6 +24,7 @@ SETTINGS: Final = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "ERROR",
+    "spark.driver.maxResultSize": "0",  # what a job decides on comes to the driver whole
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "100000",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
@@ -55,7 +56,7 @@ def engine(config: EngineConfig, ledger: Path, scratch: Path, tell: Tell) -> Ite
             folder = open_folder(ledger) if is_ledger_folder(ledger) else None
             yield SparkEngine(spark, folder, Path(own), config.buckets)
         except PySparkException as error:
-            raise _explained(error) from error
+            raise explained(error) from error
 
 
 @contextmanager
@@ -90,7 +91,7 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def _explained(error: PySparkException) -> UserError:
+def explained(error: PySparkException) -> UserError:
     """What a job's failure on the cluster means for who started it."""
     said = str(error)
     if "ModuleNotFoundError" in said:

@@ -67,7 +67,7 @@ def main() -> None:
     small = parser.parse_args().events
     sizes, found = (small, 5 * small), []
     os.environ.setdefault("PYSPARK_SUBMIT_ARGS", "--driver-memory 6g pyspark-shell")
-    with session(f"local[{CORES}]") as spark, quiet():
+    with quiet(), session(f"local[{CORES}]") as spark:
         for events in sizes:
             with TemporaryDirectory() as folder:
                 found.append(compare(spark, Path(folder), events))

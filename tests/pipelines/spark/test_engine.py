@@ -186,3 +186,14 @@ def test_a_replay_writes_the_same_bytes(
         return {f"{folder.name}/{p.name}": p.read_bytes() for p in folder.iterdir()}
 
     assert files("spark") == files("local")
+
+
+def test_a_failure_on_the_cluster_says_what_to_do(java: None) -> None:
+    from pyspark.errors import PySparkException
+
+    from pipelines.spark.session import explained
+
+    lost = PySparkException("... ModuleNotFoundError: No module named 'pipelines'")
+    assert "ship the environment" in str(explained(lost))
+    assert isinstance(explained(PySparkException("[PATH_NOT_FOUND] no x")), ContractError)
+    assert "more --buckets" in str(explained(PySparkException("Job aborted: out of memory")))
