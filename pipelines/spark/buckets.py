@@ -4,7 +4,7 @@ In and out: Arrow tables. A *piece* is one bucket of one entity's plan: all even
 whose hash falls there, and all decisions that ask for them. A *block* is a run of decisions.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,15 +14,17 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from data.ledger import Column, Kind, Ledger
-from data.part import plain
-from features.engine import finished
+from data.part import unpacked
+from features.declarations import Declaration
+from features.engine import finished, masked, stages_of
 from features.measures import fill_entity
+from features.own_case import Own
 from features.plan import EntityPlan, Plan
 from pipelines.decisions import Decisions
 from pipelines.spark.transit import Dtypes, received, sent
 
 PIECE, POSITION, ROW, BLOCK = "_piece", "_position", "_row", "_block"
-PLAN, CELLS = "_plan", "_cells"
+PLAN, CELLS, OWN = "_plan", "_cells", "_own"
 Function = Callable[[Decisions], pd.DataFrame]
 Codes = dict[str, NDArray[np.int32]]
 
@@ -37,12 +39,14 @@ class Pieces:
     kinds : of the ledger's columns.
     words : values of the columns whose codes are compared with words: event types, conditions.
         Any other code stands for itself, for codes are the same everywhere.
+    case : the key whose own events are left out (`features.own_case`); "" for none.
     """
 
     plan: Plan
     buckets: int
     kinds: Mapping[str, Kind]
     words: Mapping[str, "pd.Index[Any]"]
+    case: str = ""
 
     def fill(self, key: tuple[Any, ...], events: pa.Table, cases: pa.Table) -> pa.Table:
         """The cells of one piece: per decision one binary of float64, in the order of `rows`."""
@@ -51,10 +55,14 @@ class Pieces:
         out = np.empty((len(entity.rows), cases.num_rows), np.float64)
         if cases.num_rows:
             asked = {k: cases.column(k).to_numpy() for k in entity.entity}
+            leaves_out = bool(self.case) and self.case not in entity.entity
+            if leaves_out:
+                asked[self.case] = cases.column(OWN).to_numpy()
             ledger = self._ledger(entity, events.sort_by(POSITION), asked)
+            own = Own(self.case, asked[self.case]) if leaves_out else None
             as_of = cases.column("as_of").cast(pa.int64()).to_numpy()
             by_time = np.argsort(as_of, kind="stable")
-            fill_entity(entity.alone(), ledger, asked, as_of, by_time, out)
+            fill_entity(entity.alone(), ledger, asked, as_of, by_time, out, own)
         cells = [decision.tobytes() for decision in np.ascontiguousarray(out.T)]
         plans = np.full(cases.num_rows, at, np.int32)
         columns = [cases.column(ROW), pa.array(plans), pa.array(cells, pa.binary())]
@@ -63,13 +71,11 @@ class Pieces:
     def _ledger(self, entity: EntityPlan, events: pa.Table, asked: Codes) -> Ledger:
         """A ledger of the piece's events; `asked` is put into its codes."""
         columns = {}
-        for name in ("known_ts", *entity.columns):
-            values, kind = plain(events.column(name), self.kinds[name]), self.kinds[name]
-            valid, dictionary = None, self.words.get(name)
+        for name in dict.fromkeys(["known_ts", *entity.columns, *asked]):
+            kind, dictionary = self.kinds[name], self.words.get(name)
+            values, valid = unpacked(events.column(name), kind)
             if kind == "code" and dictionary is None:
                 values, dictionary = _numbered(values, name, asked)
-            elif kind == "int" and events.column(name).null_count:
-                valid = events.column(name).is_valid().to_numpy()
             columns[name] = Column(kind, values, valid, dictionary)
         return Ledger(columns)
 
@@ -91,6 +97,7 @@ class Blocks:
     """How a block's cells become the rows of `function(Decisions)`."""
 
     plan: Plan
+    declared: Sequence[Declaration]
     dtypes: Dtypes
     function: Function
     schema: pa.Schema
@@ -105,7 +112,9 @@ class Blocks:
             found = cells.filter(pa.array(plans == at))
             self._place(entity, rows, found, matrix)
         frame = received(cases, self.dtypes)
-        result = self.function(Decisions(frame, finished(self.plan, frame, matrix)))
+        X = finished(self.plan, frame, matrix)
+        X = masked(X, self.declared, stages_of(frame, self.declared))
+        result = self.function(Decisions(frame, X))
         table = sent(result).append_column(ROW, pa.array(rows))
         return table.select(self.schema.names).cast(self.schema)
 

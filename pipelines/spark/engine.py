@@ -5,7 +5,7 @@ cells of a block of decisions (`buckets.Blocks`). A bucket, and so the busiest k
 executor's memory; the decisions and what became of them, the driver's.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -25,15 +25,16 @@ from data.ledger import Ledger
 from data.slices import LedgerFolder
 from data.store import read_ledger
 from features.declarations import Declaration, unique
-from features.engine import features
+from features.engine import existing, features, stages_of
 from features.grouping import asked_codes
+from features.own_case import REQUEST, Own, own_cases
 from features.plan import Plan, compile_plan
 from features.task import Task
 from pipelines.atomic import run_folder
 from pipelines.bounded import columns_alone, read_slice
 from pipelines.decisions import Decisions
 from pipelines.engines import Function, with_keys
-from pipelines.spark.buckets import BLOCK, ROW, Blocks
+from pipelines.spark.buckets import BLOCK, OWN, ROW, Blocks
 from pipelines.spark.ledger import parts_of, read_events, write_events
 from pipelines.spark.pieces import CODE, FILLED, filled
 from pipelines.spark.transit import dtypes_of, received, sent
@@ -90,13 +91,18 @@ class SparkEngine:
         return received(table.sort_by(ROW), dict(sample.dtypes))
 
     def write(
-        self, definitions: Definitions, ledger: Ledger, cases: pd.DataFrame, out: Path
+        self,
+        definitions: Definitions,
+        ledger: Ledger,
+        cases: pd.DataFrame,
+        out: Path,
+        case: str = "case_id",
     ) -> None:
         """Write a folder of Parquet, partitioned by the month of `as_of`; rows in no order."""
         if out.exists() and not (out / DONE).is_file():
             fix = "give another --out, or remove it"
             raise UsageError("is no folder that Spark wrote", where=str(out), fix=fix)
-        found, _ = self.table(definitions, ledger, cases, with_keys)
+        found, _ = self.table(definitions, ledger, cases, with_keys, case)
         month = sf.date_format("as_of", "yyyy-MM")
         writer = found.drop(ROW).withColumn(MONTH, month).write.partitionBy(MONTH)
         with run_folder(out.parent, out.name) as draft:
@@ -109,41 +115,54 @@ class SparkEngine:
         return replace(self, left_out=(*self.left_out, (column, codes)))
 
     def table(
-        self, definitions: Definitions, ledger: Ledger, cases: pd.DataFrame, function: Function
+        self,
+        definitions: Definitions,
+        ledger: Ledger,
+        cases: pd.DataFrame,
+        function: Function,
+        case: str = "case_id",
     ) -> tuple[DataFrame, pd.DataFrame]:
         """`mapped` as a Spark table with a row number, not yet computed; and its empty form."""
         self._check_same(ledger)
-        plan = compile_plan(unique(definitions))
-        shape, nothing = self._shape(plan, ledger), cases.iloc[:0]
+        declared = unique(definitions)
+        stages = stages_of(cases, declared)
+        plan = compile_plan(existing(declared, stages))
+        late = case if (stages > REQUEST).any() else ""
+        shape, nothing = self._shape(plan, late, ledger), cases.iloc[:0]
         # Whatever is wrong with declarations or columns is told here, not by an executor.
-        X = features(plan.definitions, shape, nothing)
+        X = features(plan.definitions, shape, nothing).reindex(columns=[d.name for d in declared])
         sample = function(Decisions(nothing, X))
         schema = sent(sample).append_column(ROW, pa.array([], pa.int64())).schema
-        decided = self._cases(plan, shape, cases)
+        decided = self._cases(plan, shape, cases, own_cases(shape, cases, stages, case))
         block = sf.floor(sf.col(ROW) / ROWS_A_BLOCK).cast("int").alias(BLOCK)
-        cells = self._cells(plan, shape, ledger, decided).select("*", block).groupBy(BLOCK)
+        cells = self._cells(plan, shape, ledger, decided, late).select("*", block).groupBy(BLOCK)
         rows = decided.select(ROW, *cases.columns, block).groupBy(BLOCK)
-        compose = Blocks(plan, dtypes_of(cases), function, schema).compose
+        compose = Blocks(plan, declared, dtypes_of(cases), function, schema).compose
         found = cells.cogroup(rows).applyInArrow(
             lambda cells, cases: compose(cells, cases), _spark_schema(schema)
         )
         return found, sample
 
-    def _shape(self, plan: Plan, ledger: Ledger) -> Ledger:
-        """The columns that the plan reads, without events."""
-        names = ["known_ts", *dict.fromkeys(n for e in plan.entities for n in e.columns)]
+    def _shape(self, plan: Plan, case: str, ledger: Ledger) -> Ledger:
+        """The columns that the plan reads, and the case to leave out, without events."""
+        read = [*(n for e in plan.entities for n in e.columns), *([case] if case else [])]
+        names = ["known_ts", *dict.fromkeys(read)]
         if self.folder is not None:
             return self.folder.shape(names)
         return replace(ledger, columns={n: ledger[n].take(np.arange(0)) for n in names})
 
-    def _cases(self, plan: Plan, shape: Ledger, cases: pd.DataFrame) -> DataFrame:
+    def _cases(self, plan: Plan, shape: Ledger, cases: pd.DataFrame, own: Own | None) -> DataFrame:
         """The decisions with a row number and the codes of their keys."""
         table = sent(cases).append_column(ROW, pa.array(np.arange(len(cases))))
         for name, codes in asked_codes(plan.entities, shape, cases).items():
             table = table.append_column(CODE + name, pa.array(codes))
+        if own is not None:
+            table = table.append_column(OWN, pa.array(own.codes))
         return self.spark.createDataFrame(table)
 
-    def _cells(self, plan: Plan, shape: Ledger, ledger: Ledger, cases: DataFrame) -> DataFrame:
+    def _cells(
+        self, plan: Plan, shape: Ledger, ledger: Ledger, cases: DataFrame, case: str
+    ) -> DataFrame:
         left = set(plan.rows.values()) - {row for e in plan.entities for row in e.rows}
         if left:  # a kind of window that `pieces` does not cut yet
             names = [d.name for n, d in enumerate(plan.definitions) if n in left]
@@ -151,20 +170,24 @@ class SparkEngine:
             raise UsageError(f"no Spark for {', '.join(names)}", where="--engine spark", fix=fix)
         if not plan.entities:
             return self.spark.createDataFrame([], FILLED)
-        events = self._events(list(shape.columns), ledger)
         rows = len(ledger if self.folder is None else self.folder)
-        return filled(plan, shape, events, cases, self.buckets or max(8, rows // EVENTS_A_BUCKET))
+        buckets = self.buckets or max(8, rows // EVENTS_A_BUCKET)
+        return filled(plan, shape, self._events(shape, ledger), cases, buckets, case)
 
-    def _events(self, names: Sequence[str], ledger: Ledger) -> DataFrame:
-        read = list(dict.fromkeys([*names, *(column for column, _ in self.left_out)]))
+    def _events(self, shape: Ledger, ledger: Ledger) -> DataFrame:
+        gone = dict(self.left_out)
+        read = list(dict.fromkeys([*shape.columns, *gone]))
         if self.folder is None:
             parts = write_events(ledger, read, self.scratch / f"{uuid4().hex}.parquet")
+            kinds, ranks = {n: ledger[n].kind for n in read}, {}
         else:
             parts = parts_of(self.folder)
-        events = read_events(self.spark, parts, read)
+            kinds = {n: self.folder.kind(n) for n in read}
+            ranks = {n: self.folder.rank(n) for n in read if kinds[n] == "code"}
+        events = read_events(self.spark, parts, kinds, ranks)
         for column, codes in self.left_out:
-            gone = self.spark.createDataFrame(pa.table({column: pa.array(codes, pa.int32())}))
-            events = events.join(sf.broadcast(gone), column, "left_anti")
+            their = self.spark.createDataFrame(pa.table({column: pa.array(codes, pa.int32())}))
+            events = events.join(sf.broadcast(their), column, "left_anti")
         return events
 
     def _check_same(self, ledger: Ledger) -> None:

@@ -17,7 +17,7 @@ from pyspark.sql import types as st
 
 from data.ledger import Ledger
 from features.plan import Plan
-from pipelines.spark.buckets import CELLS, PIECE, PLAN, POSITION, ROW, Pieces
+from pipelines.spark.buckets import CELLS, OWN, PIECE, PLAN, POSITION, ROW, Pieces
 
 CODE: Final = "_code_"  # before a key's name: its code in the ledger
 FILLED: Final = st.StructType(
@@ -30,7 +30,7 @@ FILLED: Final = st.StructType(
 
 
 def filled(
-    plan: Plan, shape: Ledger, events: DataFrame, cases: DataFrame, buckets: int
+    plan: Plan, shape: Ledger, events: DataFrame, cases: DataFrame, buckets: int, case: str
 ) -> DataFrame:
     """The cells of every entity's plan, for every decision: `FILLED`.
 
@@ -38,13 +38,12 @@ def filled(
     ----------
     shape : the columns that the plan reads, without events.
     events : `POSITION`, `known_ts` and the columns of `shape`.
-    cases : `ROW`, `as_of`, and for every key `CODE` + its name.
+    cases : `ROW`, `as_of`, for every key `CODE` + its name, and `OWN` if there is a `case`.
     """
-    pieces = Pieces(
-        plan, buckets, {n: c.kind for n, c in shape.columns.items()}, _words(plan, shape)
-    )
-    left = [_cut_events(at, plan, shape, events, buckets) for at in range(len(plan.entities))]
-    right = [_cut_cases(at, plan, cases, buckets) for at in range(len(plan.entities))]
+    kinds = {n: column.kind for n, column in shape.columns.items()}
+    pieces = Pieces(plan, buckets, kinds, _words(plan, shape), case)
+    left = [_cut_events(at, plan, shape, events, buckets, case) for at in range(len(plan.entities))]
+    right = [_cut_cases(at, plan, cases, buckets, case) for at in range(len(plan.entities))]
     both = [reduce(DataFrame.union, tables).groupBy(PIECE) for tables in (left, right)]
     fill = pieces.fill
     return (
@@ -66,22 +65,25 @@ def _words(plan: Plan, shape: Ledger) -> dict[str, "pd.Index[Any]"]:
     return {n: d for n in names if (d := shape[n].dictionary) is not None}
 
 
-def _cut_events(at: int, plan: Plan, shape: Ledger, events: DataFrame, buckets: int) -> DataFrame:
+def _cut_events(
+    at: int, plan: Plan, shape: Ledger, events: DataFrame, buckets: int, case: str
+) -> DataFrame:
     """The events that some set of the plan may hold and that belong to somebody."""
     entity = plan.entities[at]
     types = shape["event_type"].encode(pd.Series(entity.types, dtype="str"))
     wanted = sf.col("event_type").isin(types[types >= 0].tolist()) & _known(entity.entity)
     piece = sf.lit(at * buckets) + _bucket(entity.entity, buckets)
     columns = [n for n in shape.columns if n != "known_ts"]
+    own = {*entity.columns, case}
     return events.filter(wanted).select(
         piece.alias(PIECE),
         POSITION,
         "known_ts",
-        *(_or_null(n, n in entity.columns, events.schema[n].dataType) for n in columns),
+        *(_or_null(n, n in own, events.schema[n].dataType) for n in columns),
     )
 
 
-def _cut_cases(at: int, plan: Plan, cases: DataFrame, buckets: int) -> DataFrame:
+def _cut_cases(at: int, plan: Plan, cases: DataFrame, buckets: int, case: str) -> DataFrame:
     """Every decision; those without a key are spread, for they may be most of all."""
     entity = plan.entities[at]
     codes = [CODE + k for k in entity.entity]
@@ -90,6 +92,7 @@ def _cut_cases(at: int, plan: Plan, cases: DataFrame, buckets: int) -> DataFrame
         (sf.lit(at * buckets) + bucket).alias(PIECE),
         ROW,
         "as_of",
+        *([OWN] if case else []),
         *(_or_null(CODE + k, k in entity.entity, st.IntegerType()).alias(k) for k in keys_of(plan)),
     )
 

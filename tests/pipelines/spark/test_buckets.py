@@ -77,7 +77,7 @@ def cells_of(plan: Plan, ledger: Ledger, cases: pd.DataFrame, shuffle: Shuffle) 
 
 def blocks_of(plan: Plan, cases: pd.DataFrame, expected: pd.DataFrame) -> Blocks:
     schema = sent(expected.iloc[:0]).append_column(ROW, pa.array([], pa.int64())).schema
-    return Blocks(plan, dtypes_of(cases), columns_alone, schema)
+    return Blocks(plan, plan.definitions, dtypes_of(cases), columns_alone, schema)
 
 
 def test_rows_may_arrive_in_any_order(
