@@ -19,6 +19,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sf
 from pyspark.sql import types as st
 
+from data.dictionaries import Codes
 from data.errors import ContractError, UsageError
 from data.folder import read_manifest
 from data.ledger import Ledger
@@ -42,6 +43,7 @@ from pipelines.spark.transit import dtypes_of, received, sent
 EVENTS_A_BUCKET: Final = 500_000
 ROWS_A_BLOCK: Final = 25_000
 MONTH: Final = "as_of_month"
+NO_RANKS: Final[dict[str, Codes]] = {}
 DONE: Final = "_SUCCESS"  # what Spark leaves in a folder it has written whole
 Definitions = Iterable[Declaration]
 
@@ -179,11 +181,13 @@ class SparkEngine:
         read = list(dict.fromkeys([*shape.columns, *gone]))
         if self.folder is None:
             parts = write_events(ledger, read, self.scratch / f"{uuid4().hex}.parquet")
-            kinds, ranks = {n: ledger[n].kind for n in read}, {}
+            kinds, ranks = {n: ledger[n].kind for n in read}, NO_RANKS
         else:
             parts = parts_of(self.folder)
             kinds = {n: self.folder.kind(n) for n in read}
-            ranks = {n: self.folder.rank(n) for n in read if kinds[n] == "code"}
+            for name in (n for n in read if kinds[n] == "code"):
+                self.folder.dictionary(name)  # whose words may be ranked
+            ranks = self.folder.ranks
         events = read_events(self.spark, parts, kinds, ranks)
         for column, codes in self.left_out:
             their = self.spark.createDataFrame(pa.table({column: pa.array(codes, pa.int32())}))

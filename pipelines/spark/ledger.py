@@ -8,21 +8,18 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as sf
 from pyspark.sql import types as st
 
+from data.dictionaries import Codes
 from data.folder import check_sizes
 from data.ledger import Kind, Ledger
 from data.part import arrow_of, write_table
 from data.slices import LedgerFolder
 from pipelines.spark.buckets import POSITION
-
-Ranks = Mapping[str, NDArray[np.int32] | None]
 
 
 def parts_of(folder: LedgerFolder) -> list[Path]:
@@ -38,7 +35,10 @@ def write_events(ledger: Ledger, names: Collection[str], path: Path) -> list[Pat
 
 
 def read_events(
-    spark: SparkSession, parts: Sequence[Path], kinds: Mapping[str, Kind], ranks: Ranks
+    spark: SparkSession,
+    parts: Sequence[Path],
+    kinds: Mapping[str, Kind],
+    ranks: Mapping[str, Codes],
 ) -> DataFrame:
     """The position in the ledger, and columns with the codes that they have in memory.
 
@@ -47,7 +47,7 @@ def read_events(
 
     Parameters
     ----------
-    kinds : of the columns to read. ranks : see `LedgerFolder.rank`.
+    kinds : of the columns to read. ranks : what a stored code is in memory, where it is another.
     """
     starts, start = [], 0
     for part in parts:
@@ -61,7 +61,7 @@ def read_events(
     return table.select(position, *(_ranked(n, ranks.get(n)) for n in kinds))
 
 
-def _ranked(name: str, rank: NDArray[np.int32] | None) -> Column:
+def _ranked(name: str, rank: Codes | None) -> Column:
     if rank is None:
         return sf.col(name)
     codes = sf.array(*[sf.lit(code) for code in rank[:-1].tolist()])

@@ -1,8 +1,10 @@
 """The Spark session of a job: the one that runs already, or one that ends with the job."""
 
 import os
+import signal
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,12 +72,15 @@ def session(master: str | None) -> Iterator[SparkSession]:
     builder = SparkSession.builder.appName("clawback")
     for name, value in SETTINGS.items():
         builder = builder.config(name, value)
+    heard = signal.getsignal(signal.SIGINT)
     try:
         spark = (builder if master is None else builder.master(master)).getOrCreate()
     except (PySparkException, Py4JError) as error:
         fix = "Spark 4 needs Java 17 or later (JAVA_HOME), and a --master that answers"
         what = f"Spark does not start: {_first_line(error)}"
         raise UsageError(what, where=WHERE, fix=fix) from error
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, heard)  # PySpark has put its own, which knows no exit code
     try:
         yield spark
     finally:

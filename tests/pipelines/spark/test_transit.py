@@ -27,8 +27,13 @@ def frame() -> pd.DataFrame:
 
 
 def test_every_dtype_comes_back(frame: pd.DataFrame) -> None:
-    for some in (frame, frame.iloc[:0]):
+    for some in (frame, frame.iloc[:0], frame.iloc[1:2].reset_index(drop=True)):
         pd.testing.assert_frame_equal(received(sent(some), dict(frame.dtypes)), some)
+
+
+def test_a_block_without_a_value_can_be_sent_on(frame: pd.DataFrame) -> None:
+    nothing = received(sent(frame.iloc[1:2]), dtypes_of(frame))
+    assert sent(nothing).equals(sent(frame.iloc[1:2]))
 
 
 def test_what_is_sent_has_no_categories(frame: pd.DataFrame) -> None:
