@@ -21,7 +21,7 @@ from pipelines.score import run_score
 
 pytestmark = pytest.mark.spark
 LOOPBACK = {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_NO_DAEMONIZE": "1"}
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 
 
 @contextmanager
