@@ -37,7 +37,7 @@ def ledger_columns(
     names = [n for n in table.column_names if n != "event_id"]
 
     def make(name: str) -> Column:
-        column = column_of(table.column(name), contract.columns[name].type)
+        column = _column(table.column(name), contract.columns[name].type)
         return column if order is None else column.take(order)  # codes move faster than texts
 
     with ThreadPoolExecutor(2) as pool:
@@ -55,8 +55,7 @@ def _sorted(table: pa.Table) -> bool:
     return not len(tied) or bool(pc.all(pc.less_equal(before, after)).as_py())
 
 
-def column_of(values: pa.ChunkedArray, kind: str) -> Column:
-    """Typed values as a column; a kind that is no time or number is coded."""
+def _column(values: pa.ChunkedArray, kind: str) -> Column:
     if kind == "time":
         return Column("time", microseconds(values))
     if kind == "int":
@@ -72,7 +71,7 @@ def null_column(kind: str, rows: int) -> Column:
     """A column of the contract's type `kind` without a value."""
     types = {"time": pa.timestamp("us", tz="UTC"), "int": pa.int64(), "float": pa.float64()}
     types["bool"] = pa.bool_()
-    return column_of(pa.chunked_array([pa.nulls(rows, types.get(kind, pa.string()))]), kind)
+    return _column(pa.chunked_array([pa.nulls(rows, types.get(kind, pa.string()))]), kind)
 
 
 def index_of(dictionary: pa.Array) -> "pd.Index[Any]":

@@ -22,7 +22,7 @@ from data.sources import reading
 
 _ROW_GROUP = 1 << 20
 _KIND = {"key": "code", "text": "code", "bool": "code"}
-_EMPTY = {"code": np.int32, "time": np.int64, "int": np.int64, "float": np.float64}
+DTYPES = {"code": np.int32, "time": np.int64, "int": np.int64, "float": np.float64}
 _TIME = pa.timestamp("us", tz="UTC")
 _ARROW = {"code": pa.int32(), "time": _TIME, "int": pa.int64(), "float": pa.float64()}
 _NULL = {"code": NULL_CODE, "time": NULL_TIME}
@@ -35,7 +35,7 @@ def read_columns(folder: Path, manifest: Manifest, names: tuple[str, ...]) -> di
     check_sizes(folder, manifest, (*manifest.parts, *files))
     dictionaries = {n: read_dictionary(folder, manifest, n) for n in coded}
     ranks = {n: rank for n, (_, rank) in dictionaries.items() if rank is not None}
-    arrays = {n: np.empty(manifest.rows, _EMPTY[kind_of(manifest, n)]) for n in names}
+    arrays = {n: np.empty(manifest.rows, DTYPES[kind_of(manifest, n)]) for n in names}
     valid = {
         n: np.ones(manifest.rows, bool)
         for n in names

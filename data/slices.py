@@ -20,7 +20,7 @@ from data.dictionaries import Codes, read_dictionary
 from data.errors import ContractError, nearest
 from data.folder import Manifest, check_sizes, read_manifest
 from data.ledger import Column, Kind, Ledger
-from data.part import Job, kind_of, read_group, row_groups, unpacked
+from data.part import DTYPES, Job, kind_of, read_group, row_groups, unpacked
 from data.sources import reading
 
 RESIDUES: Final = 256  # what the codes of a key are dealt into; a slice takes some of them
@@ -113,6 +113,15 @@ class LedgerFolder:
         self._check(names)
         for _, chunk in self._chunks(names, None, None, None):
             yield tuple(chunk[name][0] for name in names)
+
+    def shape(self, columns: Collection[str]) -> Ledger:
+        """These columns without an event: kinds and dictionaries."""
+        self._check(tuple(columns))
+        found = {name: self._column(name, [self._nothing(name)]) for name in columns}
+        return Ledger(found, self.manifest.currency, self.manifest.fingerprint, str(self.path))
+
+    def _nothing(self, name: str) -> Values:
+        return np.empty(0, DTYPES[kind_of(self.manifest, name)]), None
 
     def census(self, entity: str, types: Collection[str] | None = None) -> NDArray[np.int64]:
         """How many events of some types each residue of a key's codes has, shape (RESIDUES,)."""

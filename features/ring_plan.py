@@ -58,6 +58,11 @@ class RingPlan:
         return tuple(r for r in (*(m.row for m in self.measures), self.size_row) if r >= 0)
 
     @property
+    def types(self) -> tuple[str, ...]:
+        """The event types that are counted; a link is made by any."""
+        return tuple(dict.fromkeys(t for events, _ in self.members for t in events.types))
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The ledger's columns that it reads, beside the clock."""
         read = [c for events, column in self.members for c in (*events.where, column) if c]

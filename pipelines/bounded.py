@@ -47,10 +47,7 @@ class BoundedEngine:
         """The requests and what became of them."""
         if path != self.folder.path:
             raise ContractError("this engine reads another ledger", where=str(path))
-        types = {t for events in (*task.sets_of_spine(), *SETS) for t in events.types}
-        present = self.folder.manifest.columns
-        columns = [name for name in present if name in task.columns_of_spine()]
-        return self.folder.read(columns, types=types, placed=True)
+        return read_slice(self.folder, task)
 
     def outline(self, ledger: Ledger) -> Ledger:
         """Type, time and user of every event."""
@@ -62,7 +59,7 @@ class BoundedEngine:
     ) -> pd.DataFrame:
         """What `features.engine.features` returns."""
         plain = cases.reset_index(drop=True)
-        return self.mapped(definitions, ledger, plain, _columns_alone).set_index(cases.index)
+        return self.mapped(definitions, ledger, plain, columns_alone).set_index(cases.index)
 
     def mapped(
         self, definitions: Definitions, ledger: Ledger, cases: pd.DataFrame, function: Function
@@ -126,5 +123,14 @@ def bounded(
         yield BoundedEngine(folder, memory, Path(own), tell)
 
 
-def _columns_alone(decisions: Decisions) -> pd.DataFrame:
+def read_slice(folder: LedgerFolder, task: Task) -> Ledger:
+    """The requests and what became of them."""
+    types = {t for events in (*task.sets_of_spine(), *SETS) for t in events.types}
+    present = folder.manifest.columns
+    columns = [name for name in present if name in task.columns_of_spine()]
+    return folder.read(columns, types=types, placed=True)
+
+
+def columns_alone(decisions: Decisions) -> pd.DataFrame:
+    """The columns without the cases."""
     return decisions.X

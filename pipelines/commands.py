@@ -76,7 +76,7 @@ class EngineConfig:
     """Where columns are computed."""
 
     engine: EngineName = setting("where columns are computed: this process, or Spark", "local")
-    master: str | None = setting("Spark's master [spark-submit's or the environment's]", None)
+    master: str | None = setting("Spark's master [of spark-defaults.conf, else local[*]]", None)
     memory: str | None = setting(
         "memory to take, such as 8GiB; a larger ledger is read in slices [most of the machine's]",
         None,

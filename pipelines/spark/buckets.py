@@ -4,7 +4,7 @@ In and out: Arrow tables. A *piece* is one bucket of one entity's plan: all even
 whose hash falls there, and all decisions that ask for them. A *block* is a run of decisions.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,17 +13,19 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from data.encode import column_of
-from data.ledger import Kind, Ledger
-from features.engine import finished
-from features.measures import fill_entity
-from features.plan import EntityPlan, Plan
+from data.ledger import Column, Kind, Ledger
+from data.part import unpacked
+from features.declarations import Declaration
+from features.engine import fill, finished, masked, stages_of
+from features.own_case import Own
+from features.plan import Part, Plan
 from pipelines.decisions import Decisions
 from pipelines.spark.transit import Dtypes, received, sent
 
 PIECE, POSITION, ROW, BLOCK = "_piece", "_position", "_row", "_block"
-PLAN, CELLS = "_plan", "_cells"
+PLAN, CELLS, OWN = "_plan", "_cells", "_own"
 Function = Callable[[Decisions], pd.DataFrame]
+Codes = dict[str, NDArray[np.int32]]
 
 
 @dataclass(frozen=True)
@@ -36,40 +38,57 @@ class Pieces:
     kinds : of the ledger's columns.
     words : values of the columns whose codes are compared with words: event types, conditions.
         Any other code stands for itself, for codes are the same everywhere.
+    case : the key whose own events are left out (`features.own_case`); "" for none.
     """
 
     plan: Plan
     buckets: int
     kinds: Mapping[str, Kind]
-    words: Mapping[str, pa.Array]
+    words: Mapping[str, "pd.Index[Any]"]
+    case: str = ""
 
     def fill(self, key: tuple[Any, ...], events: pa.Table, cases: pa.Table) -> pa.Table:
-        """The cells of one piece: per decision one binary of float64, rows in the plan's order."""
+        """The cells of one piece: per decision one binary of float64, in the order of `rows`."""
         at = key[0].as_py() // self.buckets
-        entity = self.plan.entities[at]
-        asked = cases.select([ROW, "as_of", *entity.entity]).to_pandas(types_mapper=_nullable)
-        as_of = cases.column("as_of").cast(pa.int64()).to_numpy()
-        by_time = np.argsort(as_of, kind="stable")
-        out = np.empty((self.plan.height, len(asked)), np.float64)
-        if len(asked):
-            fill_entity(entity, self._ledger(entity, events), asked, as_of, by_time, out)
-        cells = np.ascontiguousarray(out[rows_of(entity)].T)
-        plans = np.full(len(asked), at, np.int32)
-        filled = pa.array([decision.tobytes() for decision in cells], pa.binary())
-        return pa.table([cases.column(ROW), pa.array(plans), filled], [ROW, PLAN, CELLS])
+        entity = self.plan.parts[at]
+        out = np.empty((len(entity.rows), cases.num_rows), np.float64)
+        if cases.num_rows:
+            asked = {k: cases.column(k).to_numpy() for k in entity.entity}
+            leaves_out = bool(self.case) and self.case not in entity.entity
+            if leaves_out:
+                asked[self.case] = cases.column(OWN).to_numpy()
+            ledger = self._ledger(entity, events.sort_by(POSITION), asked)
+            own = Own(self.case, asked[self.case]) if leaves_out else None
+            as_of = cases.column("as_of").cast(pa.int64()).to_numpy()
+            by_time = np.argsort(as_of, kind="stable")
+            fill(entity.alone(), ledger, asked, as_of, by_time, out, own)
+        cells = [decision.tobytes() for decision in np.ascontiguousarray(out.T)]
+        plans = np.full(cases.num_rows, at, np.int32)
+        columns = [cases.column(ROW), pa.array(plans), pa.array(cells, pa.binary())]
+        return pa.table(columns, [ROW, PLAN, CELLS])
 
-    def _ledger(self, entity: EntityPlan, events: pa.Table) -> Ledger:
-        """A ledger of the piece's events, in the order of the whole one."""
-        table = events.sort_by(POSITION)
-        names = ["known_ts", *columns_of(entity)]
-        return Ledger({n: column_of(self._values(n, table), self.kinds[n]) for n in names})
+    def _ledger(self, entity: Part, events: pa.Table, asked: Codes) -> Ledger:
+        """A ledger of the piece's events; `asked` is put into its codes."""
+        columns = {}
+        for name in dict.fromkeys(["known_ts", *entity.columns, *asked]):
+            kind, dictionary = self.kinds[name], self.words.get(name)
+            values, valid = unpacked(events.column(name), kind)
+            if kind == "code" and dictionary is None:
+                values, dictionary = _numbered(values, name, asked)
+            columns[name] = Column(kind, values, valid, dictionary)
+        return Ledger(columns)
 
-    def _values(self, name: str, table: pa.Table) -> pa.ChunkedArray:
-        values = table.column(name)
-        if name not in self.words:
-            return values
-        worded = pa.DictionaryArray.from_arrays(values.combine_chunks(), self.words[name])
-        return pa.chunked_array([worded])
+
+def _numbered(
+    values: NDArray[np.int32], name: str, asked: Codes
+) -> tuple[NDArray[np.int32], "pd.Index[Any]"]:
+    """Codes as small as the piece: the kernels' tables are as long as a dictionary."""
+    both = np.concatenate([values, asked[name]]) if name in asked else values
+    numbers, found = pd.factorize(both)
+    codes = np.where(both < 0, both, numbers).astype(np.int32)
+    if name in asked:
+        asked[name] = codes[len(values) :]
+    return codes[: len(values)], pd.RangeIndex(len(found))
 
 
 @dataclass(frozen=True)
@@ -77,6 +96,7 @@ class Blocks:
     """How a block's cells become the rows of `function(Decisions)`."""
 
     plan: Plan
+    declared: Sequence[Declaration]
     dtypes: Dtypes
     function: Function
     schema: pa.Schema
@@ -87,40 +107,24 @@ class Blocks:
         rows = cases.column(ROW).to_numpy()
         matrix = np.empty((self.plan.height, len(rows)), np.float64)
         plans = cells.column(PLAN).to_numpy()
-        for at, entity in enumerate(self.plan.entities):
+        for at, entity in enumerate(self.plan.parts):
             found = cells.filter(pa.array(plans == at))
             self._place(entity, rows, found, matrix)
         frame = received(cases, self.dtypes)
-        result = self.function(Decisions(frame, finished(self.plan, frame, matrix)))
+        X = finished(self.plan, frame, matrix)
+        X = masked(X, self.declared, stages_of(frame, self.declared))
+        result = self.function(Decisions(frame, X))
         table = sent(result).append_column(ROW, pa.array(rows))
         return table.select(self.schema.names).cast(self.schema)
 
     @staticmethod
     def _place(
-        entity: EntityPlan, rows: NDArray[np.int64], cells: pa.Table, matrix: NDArray[np.float64]
+        entity: Part, rows: NDArray[np.int64], cells: pa.Table, matrix: NDArray[np.float64]
     ) -> None:
         found = cells.column(ROW).to_numpy()
         order = np.argsort(found)
         if not np.array_equal(found[order], rows):
             raise RuntimeError(f"{len(rows)} decisions, {len(found)} answers of {entity.entity}")
-        into = rows_of(entity)
+        into = list(entity.rows)
         values = np.frombuffer(b"".join(cells.column(CELLS).to_pylist()), np.float64)
         matrix[into] = values.reshape(len(rows), len(into))[order].T
-
-
-def rows_of(entity: EntityPlan) -> list[int]:
-    """The rows of the matrix that an entity's plan fills."""
-    return [row for m in entity.measures for row in m.rows()]
-
-
-def columns_of(entity: EntityPlan) -> list[str]:
-    """The columns of the ledger that an entity's plan reads, beside the clock."""
-    names = ["event_type", *entity.entity]
-    for events, column in entity.members:
-        names += [*events.where, *([column] if column else [])]
-    names += [m.column for m in entity.measures if m.column]
-    return list(dict.fromkeys(names))
-
-
-def _nullable(kind: pa.DataType) -> Any:
-    return pd.Int64Dtype() if pa.types.is_integer(kind) else None

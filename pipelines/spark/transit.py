@@ -9,6 +9,7 @@ from typing import Any, Final
 import pandas as pd
 import pyarrow as pa
 
+from data.encode import encode, index_of
 from pipelines.tables import arrow
 
 Dtypes = Mapping[str, Any]
@@ -43,10 +44,11 @@ def _plain(values: pa.Array) -> pa.Array:
 
 def _column(values: pa.ChunkedArray, dtype: Any) -> "pd.Series[Any]":
     if isinstance(dtype, str):  # CATEGORY, which every categorical dtype equals
-        categories: pd.Series[Any] = values.dictionary_encode().to_pandas()
-        return categories
+        codes, dictionary = encode(values)
+        named = pd.CategoricalDtype(index_of(dictionary))
+        return pd.Series(pd.Categorical.from_codes(codes, dtype=named))
     if isinstance(dtype, pd.CategoricalDtype):
-        codes = values.dictionary_encode().to_pandas()
-        return pd.Series(codes.cat.set_categories(dtype.categories, ordered=dtype.ordered))
+        some = _column(values, CATEGORY)
+        return some.cat.set_categories(dtype.categories, ordered=dtype.ordered)
     found: pd.Series[Any] = values.to_pandas(types_mapper=pd.ArrowDtype).astype(dtype)
     return found
