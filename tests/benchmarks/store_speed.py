@@ -19,6 +19,7 @@ from statistics import median
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -124,9 +125,7 @@ def _features_of(name: str, place: Path) -> list[Any]:
     task = load_task()
     ledger = read_ledger(place / name, task.columns_needed())
     X = features(task.features, ledger, spine(task, ledger).iloc[-ASKED:])
-    state = sha256()
-    for column in X:
-        state.update(np.ascontiguousarray(X[column].to_numpy()).tobytes())
+    state = sha256(pd.util.hash_pandas_object(X, index=False).to_numpy().tobytes())
     return [int.from_bytes(state.digest()[:6], "big")]
 
 

@@ -11,6 +11,7 @@ import pytest
 from data.ingest import append_ledger, write_ledger_table
 from data.ledger import Ledger
 from data.market import World, simulate
+from data.slices import open_folder
 from data.store import read_ledger
 from features.engine import features
 from features.labels import labels
@@ -100,6 +101,16 @@ def test_clawback_score(
         one, two = ((folder / name).read_bytes() for folder in folders)
         assert one == two
         assert one.count(b"\n") > 5
+
+
+def test_slices_of_a_grown_ledger(stores: tuple[Path, Path]) -> None:
+    """Words are ranked and late columns filled in there too."""
+    path = stores[1]
+    whole, sliced = read_ledger(path), open_folder(path).read(list(read_ledger(path).columns))
+    for name, column in whole.columns.items():
+        np.testing.assert_array_equal(sliced[name].values, column.values)
+        if column.dictionary is not None:
+            assert column.dictionary.equals(sliced[name].dictionary), name
 
 
 def test_clawback_features(stores: tuple[Path, Path], tmp_path: Path) -> None:
