@@ -259,8 +259,14 @@ def mapping(frame: pd.DataFrame, beside: Path, line: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["part-1.parquet", "ids-1.parquet", "dict/user_id-1.parquet"])
-@pytest.mark.parametrize("damage", ["cut", "lost", "a bit"])
+FILES = ["part-1.parquet", "ids-1.parquet", "dict/user_id-1.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    # An old part's columns are not read again: `clawback check` finds a bit there.
+    [*((f, d) for f in FILES for d in ("cut", "lost")), *((f, "a bit") for f in FILES[1:])],
+)
 def test_a_damaged_file_is_named_before_anything_is_written(
     frame: pd.DataFrame, grown: Path, name: str, damage: str
 ) -> None:
@@ -270,8 +276,6 @@ def test_a_damaged_file_is_named_before_anything_is_written(
     elif damage == "lost":
         path.unlink()
     else:
-        if name.startswith("part"):
-            pytest.skip("old parts are not read again; `clawback check` reads them")
         chunk = pq.read_metadata(path).row_group(0).column(0)
         raw = bytearray(path.read_bytes())
         raw[chunk.data_page_offset + chunk.total_compressed_size - 1] ^= 1
