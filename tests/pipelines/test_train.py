@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 
 from data.errors import BusyError, GateError, ModelError, NothingToDoError, UsageError, UserError
+from data.ingest import write_ledger_table
 from data.ledger import Ledger
 from data.lock import locked
+from data.market import World, altered, simulate
 from pipelines.bundle import Bundle
 from pipelines.champion import find_bundle
 from pipelines.commands import RetrainConfig, ScoreConfig, TrainConfig
@@ -132,15 +134,25 @@ def test_the_same_data_keep_the_champion(trained: TrainResult, config: TrainConf
     assert kept.judged.bundle.version == trained.judged.bundle.version
 
 
+@pytest.fixture(scope="module")
+def rough_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shop with so many abusers that few cases tell a model with trees from one without."""
+    share = [0.60, 0.13, 0.07, 0.05, 0.05, 0.05, 0.03, 0.02]
+    world = World(n_orders=40_000, seed=3, book=altered(buyers__share=share))
+    path = tmp_path_factory.mktemp("rough") / "ledger"
+    write_ledger_table(simulate(world).events, path)
+    return path
+
+
 def test_a_better_candidate_is_promoted_and_fitted_again(
-    config: TrainConfig, quick_task: str, tmp_path: Path
+    config: TrainConfig, rough_shop: Path, quick_task: str, tmp_path: Path
 ) -> None:
     poor = tmp_path / "poor.toml"
     lines = Path(quick_task).read_text().replace("n_estimators = 40", "n_estimators = 1")
     poor.write_text(lines.replace("max_bin = 31", "max_bin = 2"))
-    start = replace(config, task=str(poor), artifacts=tmp_path / "artifacts")
+    start = replace(config, ledger=rough_shop, task=str(poor), artifacts=tmp_path / "artifacts")
     first = run_train(start)
-    done = run_retrain(retrain(start, task=quick_task, epsilon=1.0))
+    done = run_retrain(retrain(start, task=quick_task))
     store = open_store(start.artifacts, None, start.experiment)
     champion = version_of(store, CHAMPION)
     assert champion is not None
