@@ -12,7 +12,8 @@ from pipelines.tracking import CHAMPION, open_store, version_of
 from pipelines.train import run_train
 
 JOB = """
-import os, sys, weakref
+import os, signal, sys, weakref
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs are born deaf to it
 from pipelines import simulate
 from pipelines.cli import main
 def kill(_ref=None):
