@@ -22,7 +22,7 @@ from features.task import Task
 from pipelines.atomic import replacing
 from pipelines.commands import Tell
 from pipelines.decisions import Decisions
-from pipelines.engines import Definitions, Function, with_keys
+from pipelines.engines import Definitions, Function, collected, with_keys
 from pipelines.progress import counted
 from pipelines.tables import append_tables
 from pipelines.track import SETS
@@ -58,8 +58,7 @@ class BoundedEngine:
         self, definitions: Definitions, ledger: Ledger, cases: pd.DataFrame
     ) -> pd.DataFrame:
         """What `features.engine.features` returns."""
-        plain = cases.reset_index(drop=True)
-        return self.mapped(definitions, ledger, plain, columns_alone).set_index(cases.index)
+        return collected(self, definitions, ledger, cases)
 
     def mapped(
         self, definitions: Definitions, ledger: Ledger, cases: pd.DataFrame, function: Function
@@ -129,8 +128,3 @@ def read_slice(folder: LedgerFolder, task: Task) -> Ledger:
     present = folder.manifest.columns
     columns = [name for name in present if name in task.columns_of_spine()]
     return folder.read(columns, types=types, placed=True)
-
-
-def columns_alone(decisions: Decisions) -> pd.DataFrame:
-    """The columns without the cases."""
-    return decisions.X

@@ -85,8 +85,11 @@ class Engine(Protocol):
         ...
 
 
-class WholeLedger:
-    """How an engine reads that holds the whole ledger in memory."""
+@dataclass(frozen=True)
+class LocalEngine:
+    """Everything in this one process, the whole ledger in memory."""
+
+    left_out: tuple[tuple[str, NDArray[Any]], ...] = ()
 
     def read(self, path: Path, task: Task) -> Ledger:
         """Every event, and every column of the task."""
@@ -95,13 +98,6 @@ class WholeLedger:
     def outline(self, ledger: Ledger) -> Ledger:
         """The ledger itself."""
         return ledger
-
-
-@dataclass(frozen=True)
-class LocalEngine(WholeLedger):
-    """Everything in this one process."""
-
-    left_out: tuple[tuple[str, NDArray[Any]], ...] = ()
 
     def features(
         self, definitions: Definitions, ledger: Ledger, cases: pd.DataFrame
@@ -142,6 +138,19 @@ class LocalEngine(WholeLedger):
 
 
 LOCAL: Final = LocalEngine()
+
+
+def collected(
+    engine: Engine, definitions: Definitions, ledger: Ledger, cases: pd.DataFrame
+) -> pd.DataFrame:
+    """The columns of an engine that computes a block of decisions at a time."""
+    plain = cases.reset_index(drop=True)
+    return engine.mapped(definitions, ledger, plain, columns_alone).set_index(cases.index)
+
+
+def columns_alone(decisions: Decisions) -> pd.DataFrame:
+    """The columns without the cases."""
+    return decisions.X
 
 
 def with_keys(decisions: Decisions) -> pd.DataFrame:

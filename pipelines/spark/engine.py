@@ -24,7 +24,6 @@ from data.errors import ContractError, UsageError
 from data.folder import read_manifest
 from data.ledger import Ledger
 from data.slices import LedgerFolder
-from data.store import read_ledger
 from features.declarations import Declaration, unique
 from features.engine import existing, features, stages_of
 from features.grouping import asked_codes
@@ -32,9 +31,9 @@ from features.own_case import REQUEST, Own, own_cases
 from features.plan import Plan, compile_plan
 from features.task import Task
 from pipelines.atomic import run_folder
-from pipelines.bounded import columns_alone, read_slice
+from pipelines.bounded import read_slice
 from pipelines.decisions import Decisions
-from pipelines.engines import Function, with_keys
+from pipelines.engines import LOCAL, Function, collected, with_keys
 from pipelines.spark.buckets import BLOCK, OWN, ROW, Blocks
 from pipelines.spark.ledger import parts_of, read_events, write_events
 from pipelines.spark.pieces import CODE, FILLED, filled
@@ -70,7 +69,7 @@ class SparkEngine:
         """Of a folder the requests and what became of them; of a table everything."""
         if self.folder is not None:
             return read_slice(self.folder, task)
-        return read_ledger(path, task.columns_needed(), contract=task.contract())
+        return LOCAL.read(path, task)
 
     def outline(self, ledger: Ledger) -> Ledger:
         """Type, time and user of every event."""
@@ -80,8 +79,7 @@ class SparkEngine:
         self, definitions: Definitions, ledger: Ledger, cases: pd.DataFrame
     ) -> pd.DataFrame:
         """What `features.engine.features` returns."""
-        plain = cases.reset_index(drop=True)
-        return self.mapped(definitions, ledger, plain, columns_alone).set_index(cases.index)
+        return collected(self, definitions, ledger, cases)
 
     def mapped(
         self, definitions: Definitions, ledger: Ledger, cases: pd.DataFrame, function: Function

@@ -13,7 +13,7 @@ from features.declarations import LIFE, Events, days, windows
 from features.engine import features
 from features.grouping import asked_codes
 from features.plan import Plan, compile_plan
-from pipelines.bounded import columns_alone
+from pipelines.engines import columns_alone
 from pipelines.spark.buckets import POSITION, ROW, Blocks, Pieces
 from pipelines.spark.transit import dtypes_of, received, sent
 
