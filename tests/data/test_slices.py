@@ -65,6 +65,24 @@ def test_every_kind_of_slice(folder: LedgerFolder) -> None:
     assert len(folder.read(COLUMNS, types=["no_such_type"])) == 0
 
 
+def test_events_of_a_slice_know_their_places(folder: LedgerFolder) -> None:
+    whole = read_ledger(folder.path, COLUMNS)
+    types = whole["event_type"].decode(whole["event_type"].values)
+    mine = np.flatnonzero(np.isin(types.to_numpy(object), TYPES))
+    part = folder.read(COLUMNS, types=TYPES, placed=True)
+    assert mine.max() > 1000  # beyond the first row group
+    assert np.array_equal(part.placed(np.arange(len(part))), mine)
+    assert np.array_equal(part.take(np.arange(5, 9)).placed(np.array([0, 3])), mine[[5, 8]])
+
+
+def test_slices_that_leave_out_some_ids(folder: LedgerFolder) -> None:
+    whole = read_ledger(folder.path, COLUMNS)
+    gone = np.unique(whole["case_id"].values)[3:9]
+    others = ~np.isin(whole["case_id"].values, gone)
+    assert 0 < (~others).sum()
+    same(folder.without("case_id", gone).read(COLUMNS), whole, others)
+
+
 def test_slices_partition_the_events_of_a_key(folder: LedgerFolder) -> None:
     known = int((read_ledger(folder.path, ["case_id"])["case_id"].values >= 0).sum())
     number = np.arange(RESIDUES) % 3
