@@ -12,6 +12,7 @@ from data.staging import connect
 def stop(number, frame):
     raise SystemExit(143)
 signal.signal(signal.SIGTERM, stop)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs are born deaf to it
 before = signal.getsignal(signal.SIGTERM)
 number = int(sys.argv[1])
 threading.Timer(0.5, lambda: os.kill(os.getpid(), number)).start()
