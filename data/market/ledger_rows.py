@@ -106,7 +106,16 @@ def ledger_table(world: World, bought: pd.DataFrame, pieces: Iterable[Piece]) ->
     columns |= _keys(world, bought, order)
     case = [np.full(len(p.order), NULL) if p.case is None else p.case for p in kept]
     columns["case_id"] = _integers(np.concatenate(case)[row])
-    for name in (*WORDS, *NUMBERS, *IDS, *FLOATS, *TRUTHS, "deadline_ts", "policy_id", "month"):
+    for name in (
+        *WORDS,
+        *NUMBERS,
+        *IDS,
+        *FLOATS,
+        *TRUTHS,
+        "deadline_ts",
+        "policy_id",
+        "order_month",
+    ):
         columns[name] = _column(world, name, kept, sizes, row)
     columns["model_version"] = pa.nulls(len(row), pa.string())  # rules decided, no model
     return pa.table(columns)
@@ -155,7 +164,7 @@ def _column(
         return _words(full, WORDS[name])
     if name == "policy_id":
         return _words(full, (world.policy_id,))
-    if name == "month":
+    if name == "order_month":
         return _words(full, months(world))
     if name in TRUTHS:
         return pa.array(full > 0, mask=full < 0)

@@ -26,7 +26,7 @@ def order_events(
         "payment_method": bought["payment"].to_numpy()[paid],
         "item_count": bought["count"].to_numpy()[paid],
         "member_level": people["level"].to_numpy()[bought["user"].to_numpy()[paid]],
-        "month": month(world, placed[paid]),
+        "order_month": month(world, placed[paid]),
         "price_band": price_band(
             world, *(bought[k].to_numpy()[paid] for k in ("category", "amount", "count"))
         ),

@@ -7,7 +7,7 @@ from data.market import Market, World, altered, simulate
 
 NOTES = [
     "payout_id", "phone_id", "ip_id", "evidence_hash", "in_app_count", "attempt", "variant_count",
-    "price_band", "month", "resale_share", "serial_tracked", "consumable", "limited_edition",
+    "price_band", "order_month", "resale_share", "serial_tracked", "consumable", "limited_edition",
     "inspection_exempt", "device_tampered", "merchant_rating", "merchant_deposit_cents",
     "wait_hours", "reason_detail", "carrier", "risk_code", "weight_g", "expected_weight_g",
     "origin_km", "to_merchant", "scan_count", "finding", "change",
