@@ -17,7 +17,7 @@ Shorts = NDArray[np.int32]
 Places = NDArray[np.uint32]
 Bits = NDArray[np.unsignedinteger[Any]]
 
-BLOCK: Final = np.uint64(16)  # events that are compared at once
+BLOCK: Final = np.uint64(32)  # events that are compared at once
 FEW: Final = np.uint64(48)
 LIFE_US: Final = np.iinfo(np.int64).max  # the offset of a window without a beginning
 
@@ -84,12 +84,15 @@ def bounds(log_ts: Ints, start: Shorts, first: Shorts, as_of: Ints, edges: Ints)
     events are counted whole, many in blocks: a count has no branch that could be guessed wrong.
     """
     pos = np.empty((edges.size, as_of.size), np.int32)
+    at = np.empty(edges.size, np.uint64)
     for s in range(start.size - 1):
         begin, end = np.uint64(start[s] + 1), np.uint64(start[s + 1])
         few = end - begin <= FEW
-        for k in range(edges.size):
-            p = begin
-            for n in range(first[s], first[s + 1]):
+        at[:] = begin
+        # Edges inside: one pointer would wait for its own last step, several do not.
+        for n in range(first[s], first[s + 1]):
+            for k in range(edges.size):
+                p = at[k]
                 if edges[k] != LIFE_US:
                     stop = as_of[n] - edges[k]
                     if few:
@@ -101,6 +104,7 @@ def bounds(log_ts: Ints, start: Shorts, first: Shorts, as_of: Ints, edges: Ints)
                             p += step
                         if step == BLOCK:
                             p += _known(log_ts, p, end - p, stop)
+                        at[k] = p
                 pos[k, n] = p - np.uint64(1)
     return pos
 
