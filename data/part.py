@@ -42,8 +42,10 @@ def read_columns(folder: Path, manifest: Manifest, names: tuple[str, ...]) -> di
         if kind_of(manifest, n) == "int" and manifest.columns[n]["nulls"]
     }
 
+    jobs = row_groups(folder, manifest)
+
     def read(job: Job) -> None:
-        table = read_group(job, manifest, names, ranks)
+        table = read_group(job, manifest, names, ranks, alone=len(jobs) == 1)
         rows = slice(job.start, job.start + table.num_rows)
         for name in names:
             arrays[name][rows], known = unpacked(table.column(name), kind_of(manifest, name))
@@ -51,7 +53,7 @@ def read_columns(folder: Path, manifest: Manifest, names: tuple[str, ...]) -> di
                 valid[name][rows] = known
 
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(read, row_groups(folder, manifest)))
+        list(pool.map(read, jobs))
     return {
         n: Column(kind_of(manifest, n), arrays[n], valid.get(n), dictionaries.get(n, (None,))[0])
         for n in names
@@ -83,18 +85,24 @@ def row_groups(folder: Path, manifest: Manifest) -> list[Job]:
 
 
 def read_group(
-    job: Job, manifest: Manifest, names: Iterable[str], ranks: Mapping[str, Codes] | None = None
+    job: Job,
+    manifest: Manifest,
+    names: Iterable[str],
+    ranks: Mapping[str, Codes] | None = None,
+    *,
+    alone: bool = False,
 ) -> pa.Table:
     """Columns of a row group; what came later than its part is null.
 
     Parameters
     ----------
     ranks : of coded columns, what to put in place of a code (`read_dictionary`).
+    alone : no other row group is read beside this one: its columns are, by several threads.
     """
     with reading(str(job.path)):
         file = pq.ParquetFile(job.path, metadata=job.metadata, page_checksum_verification=True)
         here = set(file.schema_arrow.names)
-        table = file.read_row_group(job.group, [n for n in names if n in here], use_threads=False)
+        table = file.read_row_group(job.group, [n for n in names if n in here], use_threads=alone)
     rows = job.metadata.row_group(job.group).num_rows
     found = {
         n: table.column(n) if n in here else pa.nulls(rows, _ARROW[kind_of(manifest, n)])

@@ -154,15 +154,29 @@ def streak(
 
 
 @njit(cache=True, nogil=True)
-def age(
-    last: Ints, log_ts: Ints, as_of: Ints, pos: Shorts, lo: Ints, hi: Ints, rows: Ints, out: Floats
-) -> None:
-    """Days from the window's last event to as_of."""
-    for i in range(pos.shape[1]):
-        for w in range(rows.size):
-            p = last[pos[hi[w], i]]
-            found = p > pos[lo[w], i]
-            out[rows[w], i] = (as_of[i] - log_ts[p]) / DAY_US if found else np.nan
+def ages(
+    word: Bits, bits: Bits, log_ts: Ints, start: Shorts, first: Shorts, order: Shorts, as_of: Ints,
+    pos: Shorts, member: Ints, lo: Ints, hi: int, rows: Ints, out: Floats,
+) -> None:  # fmt: skip
+    """Days from the last event of every window that ends at edge `hi`, of several sets in one walk.
+
+    Window w is over set `bits[member[w]]`.
+    """
+    one = np.uint64(1)
+    last = np.empty(bits.size, np.int64)
+    for s in range(start.size - 1):
+        p = start[s]
+        last[:] = p
+        for n in range(first[s], first[s + 1]):
+            i = np.uint32(order[n])
+            while p < pos[hi, i]:
+                p += 1
+                for b in range(bits.size):
+                    last[b] = p if (np.uint64(word[p]) >> bits[b]) & one else last[b]
+            for w in range(rows.size):
+                q = last[member[w]]
+                found = q > pos[lo[w], i]
+                out[rows[w], i] = (as_of[i] - log_ts[q]) / DAY_US if found else np.nan
 
 
 @njit(cache=True, nogil=True)

@@ -82,8 +82,11 @@ def fill_entity(
     pos = sorting.put_back(by_entity, log.order)
     work = Work(ledger, log, pos, as_of, out, np.empty(len(log.ts), np.int64))
     for measure in plan.measures:
-        if not work.integer_sum(measure):
+        if measure.aggregate in FAMILIES and not work.integer_sum(measure):
             FAMILIES[measure.aggregate](measure, work)
+    ages = [m for m in plan.measures if m.aggregate == "age"]
+    for word in sorted({m.member // WORD for m in ages}):
+        _ages([m for m in ages if m.member // WORD == word], work)
     sums = [m for m in plan.measures if work.integer_sum(m)]
     lanes = np.empty((len(log.ts) if sums else 0, LANES), np.int64)
     for key in sorted({_lane_key(m) for m in sums}):
@@ -146,10 +149,19 @@ def _counts_apart(m: Measure, w: Work, lo: Ints, hi: Ints, count_rows: Ints) -> 
         kernels.additive(w.total, w.pos, lo[apart], hi[apart], count_rows[apart], w.out)
 
 
-def _age(m: Measure, w: Work) -> None:
-    lo, hi, rows, _ = _leaves(m)
-    kernels.latest(*w.word(m.member), w.log.start, w.total)
-    kernels.age(w.total, w.log.ts, w.as_of, w.pos, lo, hi, rows, w.out)
+def _ages(measures: Sequence[Measure], w: Work) -> None:
+    """Ages of sets whose bits stand in the same words: one walk for all that end at one edge."""
+    log, word = w.log, w.word(measures[0].member)[0]
+    bits = np.array([m.member % WORD for m in measures], np.uint64)
+    found = np.concatenate([_leaves(m) for m in measures], axis=1)
+    member = np.repeat(np.arange(len(measures)), [len(m.leaves) for m in measures])
+    for end in np.unique(found[1]):
+        at = found[1] == end
+        lo, _, rows, _ = found[:, at]
+        kernels.ages(
+            word, bits, log.ts, log.start, log.first, log.order, w.as_of,
+            w.pos, member[at], lo, end, rows, w.out,
+        )  # fmt: skip
 
 
 def _tenure(m: Measure, w: Work) -> None:
@@ -186,8 +198,8 @@ def _distinct(m: Measure, w: Work) -> None:
 
 
 FAMILIES: Final[dict[str, Callable[[Measure, Work], None]]] = {
-    "count": _count, "sum": _float_sum, "age": _age, "tenure": _tenure, "streak": _streak,
-    "max": _max, "distinct": _distinct,
+    "count": _count, "sum": _float_sum, "tenure": _tenure, "streak": _streak, "max": _max,
+    "distinct": _distinct,
 }  # fmt: skip
 
 
