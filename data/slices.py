@@ -1,12 +1,14 @@
 """A ledger folder read in slices: some columns, some event types, the events of some ids.
 
 What a ledger larger than memory needs. One pass over the row groups keeps of each what is asked
-for, in the ledger's order and every page verified; nothing else stays in memory.
+for, in the ledger's order and every page verified; nothing else stays in memory. A pass can deal
+the events into several ledgers by the ids of a key.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,11 +25,14 @@ from data.ledger import Column, Kind, Ledger
 from data.part import DTYPES, Job, kind_of, read_group, row_groups, unpacked
 from data.sources import reading
 
-RESIDUES: Final = 256  # what the codes of a key are dealt into; a slice takes some of them
+RESIDUES: Final = 256  # what the codes of a key are dealt by: `code % RESIDUES`
+NO_HAND: Final = -1  # of the residues that a pass leaves out
 
-Dealt = NDArray[np.bool_]
+Hands = NDArray[np.int16]
+Mask = NDArray[np.bool_]
 Rows = NDArray[np.int64]
-Values = tuple[NDArray[Any], Dealt | None]  # values, and where an integer is not null
+Values = tuple[NDArray[Any], Mask | None]  # values, and where an integer is not null
+Kept = tuple[Rows, dict[str, Values]]  # places in the ledger, and the columns there
 
 
 @dataclass(frozen=True)
@@ -72,63 +77,95 @@ class LedgerFolder:
         columns: Collection[str],
         *,
         types: Collection[str] | None = None,
-        entity: str | None = None,
-        dealt: Dealt | None = None,
         placed: bool = False,
     ) -> Ledger:
-        """The events of some types, and of some residues of a key's codes.
+        """The events of some types.
 
         Parameters
         ----------
         columns : what to read; `event_type` and `known_ts` come with it.
         types : event types; all by default.
-        entity, dealt : a key column, and which of `code % RESIDUES` to keep, shape (RESIDUES,). An
-            event without an id is left out.
         placed : say where the events stand in the whole ledger.
 
         Raises
         ------
         ContractError : damaged, replaced since it was opened, or without such a column.
         """
+        names = self._names(columns)
+        found = self._growing(names, len(self), placed=placed)
+        for (kept,) in self._chunks(names, types):
+            found.add(*kept)
+        return self._ledger(found)
+
+    def deal(
+        self,
+        columns: Collection[str],
+        entity: str,
+        hands: Hands,
+        sizes: Sequence[int],
+        *,
+        types: Collection[str] | None = None,
+    ) -> list[Ledger]:
+        """The events of some types, dealt by the ids of a key; those without an id are left out.
+
+        Parameters
+        ----------
+        columns, types : as of `read`.
+        entity, hands : a key column, and which ledger each residue of its codes goes to, shape
+            (RESIDUES,); `NO_HAND` is left out.
+        sizes : how many events each ledger gets, as `census` counts them.
+
+        Raises
+        ------
+        ContractError : as of `read`.
+        """
+        names = self._names(columns)
+        found = [self._growing(names, size) for size in sizes]
+        for dealt in self._chunks(names, types, entity, hands, len(sizes)):
+            for one, kept in zip(found, dealt, strict=True):
+                one.add(*kept)
+        return [self._ledger(one) for one in found]
+
+    def _names(self, columns: Collection[str]) -> tuple[str, ...]:
         names = tuple(dict.fromkeys(["event_type", "known_ts", *columns]))
         self._check(names)
-        found: dict[str, list[Values]] = {name: [] for name in names}
-        places = []
-        for rows, chunk in self._chunks(names, types, entity, dealt):
-            for name, values in chunk.items():
-                found[name].append(values)
-            if placed:
-                places.append(rows)
+        return names
+
+    def _growing(self, names: tuple[str, ...], room: int, *, placed: bool = False) -> "_Growing":
+        values = {n: np.empty(room, DTYPES[self.kind(n)]) for n in names}
+        valid = {n: np.empty(room, np.bool_) for n in names if self._has_nulls(n)}
+        return _Growing(values, valid, np.empty(room, np.int64) if placed else None)
+
+    def _ledger(self, found: "_Growing") -> Ledger:
+        columns = {n: self._column(n, *found.column(n)) for n in found.values}
+        manifest, places = self.manifest, found.places
         return Ledger(
-            {name: self._column(name, found.pop(name)) for name in names},
-            self.manifest.currency,
-            self.manifest.fingerprint,
+            columns,
+            manifest.currency,
+            manifest.fingerprint,
             str(self.path),
-            np.concatenate(places) if placed else None,
+            None if places is None else places[: found.size],
         )
 
     def streamed(self, columns: Collection[str]) -> Iterator[tuple[NDArray[Any], ...]]:
         """The values of some columns, a run of events after the other."""
         names = tuple(columns)
         self._check(names)
-        for _, chunk in self._chunks(names, None, None, None):
+        for ((_, chunk),) in self._chunks(names):
             yield tuple(chunk[name][0] for name in names)
 
     def shape(self, columns: Collection[str]) -> Ledger:
         """These columns without an event: kinds and dictionaries."""
         self._check(tuple(columns))
-        found = {name: self._column(name, [self._nothing(name)]) for name in columns}
+        empty = {n: np.empty(0, DTYPES[self.kind(n)]) for n in columns}
+        found = {n: self._column(n, empty[n], None) for n in columns}
         return Ledger(found, self.manifest.currency, self.manifest.fingerprint, str(self.path))
-
-    def _nothing(self, name: str) -> Values:
-        return np.empty(0, DTYPES[kind_of(self.manifest, name)]), None
 
     def census(self, entity: str, types: Collection[str] | None = None) -> NDArray[np.int64]:
         """How many events of some types each residue of a key's codes has, shape (RESIDUES,)."""
         self._check((entity,))
         counts = np.zeros(RESIDUES, np.int64)
-        everyone = np.ones(RESIDUES, np.bool_)
-        for _, chunk in self._chunks((entity,), types, entity, everyone):
+        for ((_, chunk),) in self._chunks((entity,), types, entity, np.zeros(RESIDUES, np.int16)):
             counts += np.bincount(chunk[entity][0] % RESIDUES, minlength=RESIDUES)
         return counts
 
@@ -142,11 +179,12 @@ class LedgerFolder:
     def _chunks(
         self,
         names: tuple[str, ...],
-        types: Collection[str] | None,
-        entity: str | None,
-        dealt: Dealt | None,
-    ) -> Iterator[tuple[Rows, dict[str, Values]]]:
-        """Places and values of the kept rows of every row group, in order, two read at a time."""
+        types: Collection[str] | None = None,
+        entity: str | None = None,
+        hands: Hands | None = None,
+        many: int = 1,
+    ) -> Iterator[list[Kept]]:
+        """The kept rows of every row group, by hand, in order, two read at a time."""
         check_sizes(self.path, self.manifest, self.manifest.parts)
         wanted = None if types is None else self._wanted(types)
         gone = [(column, self._mask(column, codes)) for column, codes in self.left_out]
@@ -157,49 +195,93 @@ class LedgerFolder:
             if self.manifest.columns[name]["type"] in ("text", "bool"):
                 self.dictionary(name)  # its words may be ranked
 
-        def one(job: Job) -> tuple[Rows, dict[str, Values]]:
+        def one(job: Job) -> list[Kept]:
             table = read_group(job, self.manifest, read, self.ranks)
-            keep = np.ones(table.num_rows, np.bool_)
+            columns = {name: self._unpacked(table, name) for name in read}
+            hand = np.zeros(table.num_rows, np.int16)
+            if entity is not None and hands is not None:
+                codes = columns[entity][0]
+                hand = np.where(codes >= 0, hands[codes % RESIDUES], np.int16(NO_HAND))
             if wanted is not None:
-                keep &= wanted[self._values(table, "event_type")]
-            if entity is not None and dealt is not None:
-                codes = self._values(table, entity)
-                keep &= dealt[codes % RESIDUES] & (codes >= 0)
+                hand[~wanted[columns["event_type"][0]]] = NO_HAND
             for column, mask in gone:
-                keep &= ~mask[self._values(table, column)]
-            rows = np.flatnonzero(keep)
-            return job.start + rows, {name: self._kept(table, name, rows) for name in names}
+                hand[mask[columns[column][0]]] = NO_HAND
+            return [
+                (job.start + rows, {name: _at(rows, *columns[name]) for name in names})
+                for rows in _dealt(hand, many)
+            ]
 
         with reading(str(self.path)), ThreadPoolExecutor(2) as pool:
             yield from pool.map(one, row_groups(self.path, self.manifest))
 
-    def _wanted(self, types: Collection[str]) -> Dealt:
+    def _wanted(self, types: Collection[str]) -> Mask:
         """Per code of an event type, whether it is wanted; code -1 reads the last entry."""
         return np.append(self.dictionary("event_type").isin(list(types)), False)
 
-    def _mask(self, column: str, codes: NDArray[Any]) -> Dealt:
+    def _mask(self, column: str, codes: NDArray[Any]) -> Mask:
         mask = np.zeros(len(self.dictionary(column)) + 1, np.bool_)
         mask[codes] = True
         return mask
 
-    def _values(self, table: pa.Table, name: str) -> NDArray[Any]:
-        found: NDArray[Any] = unpacked(table.column(name), self.kind(name))[0]
-        return found
-
-    def _kept(self, table: pa.Table, name: str, rows: Rows) -> Values:
+    def _unpacked(self, table: pa.Table, name: str) -> Values:
         values, valid = unpacked(table.column(name), self.kind(name))
-        if self.manifest.columns[name]["nulls"] and valid is None and self.kind(name) == "int":
+        if valid is None and self._has_nulls(name):
             valid = np.ones(len(values), np.bool_)  # no null here, but in other row groups
-        if len(rows) == len(values):
-            return values, valid
-        return values[rows], None if valid is None else valid[rows]
+        return values, valid
 
-    def _column(self, name: str, chunks: list[Values]) -> Column:
+    def _column(self, name: str, values: NDArray[Any], valid: Mask | None) -> Column:
         kind = self.kind(name)
-        values = np.concatenate([values for values, _ in chunks])
-        masks = [valid for _, valid in chunks if valid is not None]
-        dictionary = self.dictionary(name) if kind == "code" else None
-        return Column(kind, values, np.concatenate(masks) if masks else None, dictionary)
+        return Column(kind, values, valid, self.dictionary(name) if kind == "code" else None)
+
+    def _has_nulls(self, name: str) -> bool:
+        """Whether it is an integer column that says apart where it is null."""
+        return self.kind(name) == "int" and bool(self.manifest.columns[name]["nulls"])
+
+
+def _dealt(hand: Hands, many: int) -> list[Rows]:
+    """The rows of each hand, in order."""
+    if many == 1:
+        return [np.flatnonzero(hand == 0)]
+    order = np.argsort(hand, kind="stable")
+    cuts = np.searchsorted(hand[order], np.arange(many + 1))
+    return [order[a:b] for a, b in pairwise(cuts)]
+
+
+def _at(rows: Rows, values: NDArray[Any], valid: Mask | None) -> Values:
+    """A column at some of its rows."""
+    if len(rows) == len(values):
+        return values, valid
+    return values.take(rows), None if valid is None else valid.take(rows)
+
+
+@dataclass
+class _Growing:
+    """Columns that row groups are added to.
+
+    They are allocated once, for as many events as there can be: memory that stays untouched costs
+    nothing, and touching it twice does.
+    """
+
+    values: dict[str, NDArray[Any]]
+    valid: dict[str, Mask]
+    places: Rows | None
+    size: int = 0
+
+    def add(self, rows: Rows, chunk: dict[str, Values]) -> None:
+        """Rows of the ledger, and their values."""
+        here = slice(self.size, self.size + len(rows))
+        for name, (values, known) in chunk.items():
+            self.values[name][here] = values
+            if known is not None:
+                self.valid[name][here] = known
+        if self.places is not None:
+            self.places[here] = rows
+        self.size += len(rows)
+
+    def column(self, name: str) -> tuple[NDArray[Any], Mask | None]:
+        """A column's values, and where an integer is not null."""
+        valid = self.valid.get(name)
+        return self.values[name][: self.size], None if valid is None else valid[: self.size]
 
 
 def open_folder(path: Path) -> LedgerFolder:

@@ -2,11 +2,13 @@
 
 In: a ledger folder, decisions, a number of bytes. Out: the columns of `features.engine`, bit for
 bit, a block of decisions at a time. A window needs the events of one id only; so the ids of each
-entity are dealt into shares, and what the kernel says of a share waits in a scratch folder until
-all entities are done.
+entity are dealt into shares, which are read, and a share into turns, which the kernel takes: what
+it holds of an event is several times what is read. What it says of a turn waits in a scratch folder
+until all entities are done.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,7 +19,8 @@ from numpy.typing import NDArray
 
 from data.errors import UsageError
 from data.ledger import Column, Ledger
-from data.slices import RESIDUES, Dealt, LedgerFolder
+from data.slices import NO_HAND, RESIDUES, Hands, LedgerFolder
+from features.aside import Aside, put_aside
 from features.declarations import Declaration, unique
 from features.engine import decision_times, existing, fill, finished, masked, stages_of
 from features.event_sets import WORD
@@ -31,37 +34,24 @@ from features.ring_plan import RingPlan
 BLOCK: Final = 1 << 17  # decisions whose columns are in memory at one time
 GIB: Final = 1 << 30
 BASE: Final = GIB  # the interpreter, the libraries, and what their allocators keep
+TURN: Final = GIB  # what the kernel works in: memory that is touched first costs more than any
+THREADS: Final = 2  # turns at one time, if they fit
 Told = Callable[[int, int], None]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Share:
-    """One run of the kernel: a part of the plan, and the residues of its first key's codes."""
+    """What is read at one time: of a part of the plan, some residues of its first key's codes.
+
+    The kernel takes one hand at a time, in so many `threads`; `sizes` counts the events of each.
+    """
 
     plan: Part
     folder: LedgerFolder
-    dealt: Dealt
-    first: bool
-    events: int
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """What a share came to: `rows` of the plan's result at the decisions `at`, in a file."""
-
-    path: Path
-    rows: tuple[int, ...]
-    at: NDArray[np.int64]
-
-    def into(self, matrix: NDArray[np.float64], lo: int, hi: int) -> None:
-        """Put what it says of the decisions `[lo, hi)` into their block."""
-        a, b = np.searchsorted(self.at, [lo, hi])
-        if a == b:
-            return
-        saved = np.memmap(self.path, np.float64, "r", shape=(len(self.rows), len(self.at)))
-        place = self.at[a:b] - lo
-        for row, values in zip(self.rows, saved, strict=True):
-            matrix[row, place] = values[a:b]
+    hands: Hands
+    sizes: tuple[int, ...]
+    threads: int
 
 
 def feature_blocks(
@@ -80,8 +70,8 @@ def feature_blocks(
     ----------
     definitions, cases, case : as of `features`; without a case there is one empty block.
     memory : bytes that the process may take in all; the cases are among them.
-    scratch : an empty folder with room for 8 bytes per window and decision; used up files are
-        removed.
+    scratch : an empty folder with room for at most 8 bytes per window and decision, and mostly a
+        third; used up files are removed.
     told : gets the events that are done and those to do, over all entities.
 
     Raises
@@ -100,11 +90,11 @@ def feature_blocks(
     room = memory - BASE - _held(cases, asked, folder)
     shares = [_whole(ring, folder, len(cases), room) for ring in plan.rings]
     shares += [s for e in plan.entities for s in _shares(e, folder, asked[e.entity[0]], room)]
-    whole, done = sum(s.events for s in shares), 0
-    waiting = []
+    whole, done = sum(sum(s.sizes) for s in shares), 0
+    waiting: list[Aside] = []
     for number, share in enumerate(shares):
-        waiting.append(_run(share, asked, as_of, own, scratch / f"{number}.f8"))
-        done += share.events
+        waiting += _run(share, asked, as_of, own, scratch / f"{number}")
+        done += sum(share.sizes)
         told(done, whole)
     for lo in range(0, max(len(cases), 1), BLOCK):
         hi = min(lo + BLOCK, len(cases))
@@ -133,27 +123,38 @@ def _held(cases: pd.DataFrame, asked: Asked, folder: LedgerFolder) -> int:
 def _shares(
     plan: EntityPlan, folder: LedgerFolder, codes: NDArray[np.int32], room: int
 ) -> Iterator[Share]:
-    """As few shares as fit into the room, each of neighbouring residues."""
+    """As few shares as fit into the room beside the turns."""
     events = folder.census(plan.entity[0], plan.types)
     decisions = np.bincount(np.maximum(codes, 0) % RESIDUES, minlength=RESIDUES)
-    load = events * _event_bytes(plan, folder) + decisions * _decision_bytes(plan)
-    if load.max() > room:
-        more = -(-(int(load.max()) - room) // GIB)
+    read_bytes, worked_bytes = _event_bytes(plan, folder)
+    read = events * read_bytes
+    worked = events * worked_bytes + decisions * _decision_bytes(plan)
+    turn = max(int(worked.max()), min(TURN, room // (2 * THREADS)))
+    threads = THREADS if THREADS * turn + read.max() <= room else 1
+    left = room - threads * turn
+    if left < read.max():
         raise UsageError(
             f"a share of '{plan.entity[0]}' that cannot be split needs more memory",
             where=str(folder.path),
-            fix=f"give {more} GiB more",
+            fix=f"give {-(-int(read.max() - left) // GIB)} GiB more",
         )
-    filled, number = 0, np.empty(RESIDUES, np.int64)
-    share = 0
-    for residue, size in enumerate(load):
-        if filled + size > room:
-            share, filled = share + 1, 0
-        filled += int(size)
-        number[residue] = share
-    for k in range(share + 1):
-        dealt = number == k
-        yield Share(plan, folder, dealt, k == 0, int(events[dealt].sum()))
+    for share in _filled(read, left, np.arange(RESIDUES)):
+        hands, sizes = np.full(RESIDUES, NO_HAND, np.int16), []
+        for number, residues in enumerate(_filled(worked, turn, share)):
+            hands[residues] = number
+            sizes.append(int(events[residues].sum()))
+        yield Share(plan, folder, hands, tuple(sizes), threads)
+
+
+def _filled(load: Ints, room: int, among: Ints) -> Iterator[Ints]:
+    """Some residues, neighbours together, as many as fit into the room at a time."""
+    first, filled = 0, 0
+    for at, residue in enumerate(among):
+        if filled + load[residue] > room:
+            yield among[first:at]
+            first, filled = at, 0
+        filled += int(load[residue])
+    yield among[first:]
 
 
 def _whole(plan: RingPlan, folder: LedgerFolder, decisions: int, room: int) -> Share:
@@ -167,30 +168,34 @@ def _whole(plan: RingPlan, folder: LedgerFolder, decisions: int, room: int) -> S
             where=str(folder.path),
             fix=f"give {-(-(load - room) // GIB)} GiB more, or leave the rings out of the task",
         )
-    return Share(plan, theirs, np.ones(RESIDUES, np.bool_), True, events)
+    return Share(plan, theirs, np.zeros(RESIDUES, np.int16), (events,), 1)
 
 
-def _run(
-    share: Share, asked: Asked, as_of: NDArray[np.int64], own: Own | None, path: Path
-) -> Waiting:
-    """Read the share's events, run the kernel, and put the result aside."""
-    codes = asked[share.plan.entity[0]]
-    mine = share.dealt[np.maximum(codes, 0) % RESIDUES]  # nobody and unknown ids go with code 0
-    at = np.flatnonzero(mine)
-    plan, rows = share.plan.alone(), share.plan.rows
+def _run(share: Share, asked: Asked, as_of: Ints, own: Own | None, name: Path) -> list[Aside]:
+    """Read the share's events, run the kernel on one hand after the other, put it all aside."""
+    key, plan = share.plan.entity[0], share.plan.alone()
     columns = dict.fromkeys([*plan.columns, *([own.column] if own else [])])
     types = None if isinstance(plan, RingPlan) else plan.types  # any event may link
-    ledger = share.folder.read(columns, types=types, entity=plan.entity[0], dealt=share.dealt)
-    theirs = {name: asked[name][at] for name in plan.entity}
-    out = np.empty((len(rows), len(at)), np.float64)
-    order = np.argsort(as_of[at], kind="stable")
-    fill(plan, ledger, theirs, as_of[at], order, out, own.take(at) if own else None)
-    out.tofile(path)
-    return Waiting(path, rows, at)
+    dealt = share.folder.deal(columns, key, share.hands, share.sizes, types=types)
+    ledgers = dict(enumerate(dealt))
+    del dealt  # a hand that was taken makes room
+    hand_of = share.hands[np.maximum(asked[key], 0) % RESIDUES]  # nobody goes with code 0
+
+    def one(hand: int) -> Aside:
+        at = np.flatnonzero(hand_of == hand)
+        theirs = {key: asked[key][at] for key in plan.entity}
+        out = np.empty((len(share.plan.rows), len(at)), np.float64)
+        order = np.argsort(as_of[at], kind="stable")
+        mine = own.take(at) if own else None
+        fill(plan, ledgers.pop(hand), theirs, as_of[at], order, out, mine)
+        return put_aside(out, share.plan.rows, at, name.with_suffix(f".{hand}"))
+
+    with ThreadPoolExecutor(share.threads) as pool:
+        return list(pool.map(one, range(len(share.sizes))))
 
 
-def _event_bytes(plan: EntityPlan, folder: LedgerFolder) -> int:
-    """What the kernel holds of an event at most: as read, as grouped, and running totals."""
+def _event_bytes(plan: EntityPlan, folder: LedgerFolder) -> tuple[int, int]:
+    """What is held of an event at most: as read; and beside it, as grouped, and running totals."""
     size = {"code": 4, "time": 8, "int": 9, "float": 8}
     kinds = {c: folder.kind(c) for c in plan.columns}
     words = [min(WORD, len(plan.members) - at) for at in range(0, len(plan.members), WORD)]
@@ -203,7 +208,7 @@ def _event_bytes(plan: EntityPlan, folder: LedgerFolder) -> int:
     pairs = 4 if len(plan.entity) > 1 else 0
     scratch = 8 + (8 * LANES if integers else 0)
     scratch += 8 * sum(a in aggregates for a in ("max", "distinct", "streak"))
-    return read + grouped + pairs + scratch
+    return read, grouped + pairs + scratch
 
 
 def _decision_bytes(plan: EntityPlan) -> int:

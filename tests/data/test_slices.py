@@ -10,7 +10,7 @@ from data.errors import ContractError
 from data.ingest import append_ledger, write_ledger_table
 from data.ledger import Ledger
 from data.market import World, simulate
-from data.slices import RESIDUES, LedgerFolder, open_folder
+from data.slices import NO_HAND, RESIDUES, LedgerFolder, open_folder
 from data.store import read_ledger
 
 COLUMNS = ("user_id", "case_id", "reason", "amount_cents", "event_ts", "proven", "act_prob")
@@ -53,13 +53,17 @@ def test_every_kind_of_slice(folder: LedgerFolder) -> None:
     types = whole["event_type"].decode(whole["event_type"].values)
     mine = np.isin(types.to_numpy(object), TYPES)
     case = whole["case_id"].values
-    dealt = np.zeros(RESIDUES, bool)
-    dealt[::7] = True
-    theirs = dealt[case % RESIDUES] & (case >= 0)
+    hands = np.full(RESIDUES, NO_HAND, np.int16)
+    hands[::7], hands[3::7] = 0, 1
     same(folder.read(COLUMNS), whole, np.ones(len(whole), bool))
     same(folder.read(COLUMNS, types=TYPES), whole, mine)
-    same(folder.read(COLUMNS, entity="case_id", dealt=dealt), whole, theirs)
-    same(folder.read(COLUMNS, types=TYPES, entity="case_id", dealt=dealt), whole, mine & theirs)
+    for asked, rows in ((None, np.ones(len(whole), bool)), (TYPES, mine)):
+        theirs = [rows & (case >= 0) & (hands[case % RESIDUES] == hand) for hand in range(2)]
+        sizes = [int(t.sum()) for t in theirs]
+        for part, at in zip(
+            folder.deal(COLUMNS, "case_id", hands, sizes, types=asked), theirs, strict=True
+        ):
+            same(part, whole, at)
     counted = np.bincount(case[mine & (case >= 0)] % RESIDUES, minlength=RESIDUES)
     assert np.array_equal(folder.census("case_id", TYPES), counted)
     assert len(folder.read(COLUMNS, types=["no_such_type"])) == 0
@@ -83,10 +87,10 @@ def test_slices_that_leave_out_some_ids(folder: LedgerFolder) -> None:
     same(folder.without("case_id", gone).read(COLUMNS), whole, others)
 
 
-def test_slices_partition_the_events_of_a_key(folder: LedgerFolder) -> None:
+def test_hands_partition_the_events_of_a_key(folder: LedgerFolder) -> None:
+    hands = np.arange(RESIDUES, dtype=np.int16)  # as many as there can be
+    parts = folder.deal(["case_id"], "case_id", hands, folder.census("case_id").tolist())
     known = int((read_ledger(folder.path, ["case_id"])["case_id"].values >= 0).sum())
-    number = np.arange(RESIDUES) % 3
-    parts = [folder.read(["case_id"], entity="case_id", dealt=number == k) for k in range(3)]
     assert sum(len(p) for p in parts) == known
     seen = [set(p["case_id"].values.tolist()) for p in parts]
     assert sum(map(len, seen)) == len(set().union(*seen))
