@@ -4,7 +4,8 @@ A request is invisible to its own windows, for they end strictly before it. At t
 parcel the same case has a past: its request, perhaps its pay-out. Counted as the buyer's or the
 merchant's history it would say of every case that there was one more. So a window over anything
 but the case itself leaves the events of the row's own case out; windows over the case see nothing
-but them. Counts and sums subtract the few own events; the rest looks at the window again.
+but them. What the few own events add is subtracted. Only a window whose end, maximum or streak they
+made is looked at again: a carrier's whole month, once for each of its parcels, would be too much.
 """
 
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from data.ledger import NULL_CODE, Ledger
 from features.declarations import STAGES
 from features.event_sets import WORD
 from features.grouping import Grouped
-from features.kernels import DAY_US
+from features.kernels import DAY_US, neighbours
 from features.plan import EntityPlan
 
 Ints = NDArray[np.int64]
@@ -30,6 +31,7 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 REQUEST: Final = STAGES.index("request")
 EVERYWHERE: Final = slice(None)
+ADDED: Final = ("count", "sum", "distinct")
 
 
 @dataclass(frozen=True)
@@ -92,30 +94,55 @@ def leave_out(
         if x.breaker is not None:
             matters |= _inside(log, x.breaker, place)
         hit = matters & (place > pos[x.lo, at]) & (place <= pos[x.hi, at])
-        values = None
+        values: Any = None
         if x.column is not None:
             values = log.carried(x.column, ledger[x.column].values)
-        if x.aggregate == "count" or (x.aggregate == "sum" and ledger[str(x.column)].kind == "int"):
-            ones = np.ones(int(hit.sum())) if values is None else values[place[hit]]
-            out[x.row] -= np.bincount(at[hit], ones, out.shape[1])
+        if x.aggregate == "max":
+            hit &= values[place] == out[x.row, at]
+        if x.aggregate in ADDED:
+            window = (case, own.codes, pos[x.lo], pos[x.hi])
+            _subtract(x, log, window, values, (at[hit], place[hit]), out[x.row])
             continue
         rows = np.unique(at[hit])
         window = (case, own.codes[rows], pos[x.lo, rows], pos[x.hi, rows])
-        out[x.row, rows] = _again(x, log, window, values, as_of[rows])
+        out[x.row, rows] = _again(x, log, window, values, as_of[rows], out[x.row, rows])
 
 
-def _again(x: _Leaf, log: Grouped, window: tuple[Any, ...], values: Any, as_of: Ints) -> Floats:
-    """The aggregate over windows that hold own events, without them."""
-    inside = _inside(log, x.member)
-    if x.aggregate in ("age", "tenure"):
-        found = _ends(inside, *window)[int(x.aggregate == "age")]
-        return np.where(found < 0, np.nan, (as_of - log.ts[found]) / DAY_US)
-    if x.aggregate == "streak":
-        return _streaks(inside, _inside(log, x.breaker or 0), *window)
+def _subtract(
+    x: _Leaf,
+    log: Grouped,
+    window: tuple[Any, ...],
+    values: Any,
+    hits: tuple[Ints, Ints],
+    out: Floats,
+) -> None:
+    """Take off what the own events add: each one, its value, or a code that only they bring."""
+    at, place = hits
     if x.aggregate == "distinct":
         codes = values.astype(np.int32)
-        return _distinct(inside, codes, np.full(int(codes.max(initial=0)) + 1, -1), *window)
-    return _folds(inside, values.astype(np.float64), *window)[int(x.aggregate == "max")]
+        seen = np.full(int(codes.max(initial=0)) + 1, -1, np.int32)
+        words, bit = log.words[x.member // WORD], x.member % WORD
+        added = _alone(*neighbours(words, bit, codes, log.start, seen), *hits, *window)
+    else:
+        added = np.ones(len(at)) if x.aggregate == "count" else values[place]
+    out -= np.bincount(at, added, len(out))
+    if added.dtype.kind == "f" and x.aggregate == "sum":  # 0.3 - 0.1 - 0.2 is not nothing
+        total = np.cumsum(_inside(log, x.member))
+        _, _, lo, hi = window
+        out[total[hi] - total[lo] == np.bincount(at, minlength=len(out))] = 0.0
+
+
+def _again(
+    x: _Leaf, log: Grouped, window: tuple[Any, ...], values: Any, as_of: Ints, most: Floats
+) -> Floats:
+    """The aggregate over windows that hold own events, without them."""
+    inside = _inside(log, x.member)
+    if x.aggregate == "streak":
+        return _streaks(inside, _inside(log, x.breaker or 0), *window)
+    if x.aggregate == "max":
+        return _largest(inside, values.astype(np.float64), most, *window)
+    found = _ends(inside, *window)[int(x.aggregate == "age")]
+    return np.where(found < 0, np.nan, (as_of - log.ts[found]) / DAY_US)
 
 
 def _flat(plan: EntityPlan) -> Iterator[_Leaf]:
@@ -164,17 +191,18 @@ def _ends(inside: Mask, case: Shorts, own: Shorts, lo: Shorts, hi: Shorts) -> tu
 
 
 @njit(cache=True, nogil=True)
-def _folds(
-    inside: Mask, values: Floats, case: Shorts, own: Shorts, lo: Shorts, hi: Shorts
-) -> tuple[Floats, Floats]:
-    """Sum and maximum (null without any) of the values in `(lo, hi]` that are not own."""
-    total, most = np.zeros(own.size), np.full(own.size, np.nan)
+def _largest(
+    inside: Mask, values: Floats, most: Floats, case: Shorts, own: Shorts, lo: Shorts, hi: Shorts
+) -> Floats:
+    """Maximum (null without any) of the values in `(lo, hi]` that are not own; at best `most`."""
+    largest = np.full(own.size, np.nan)
     for i in range(own.size):
         for p in range(lo[i] + 1, hi[i] + 1):
-            if inside[p] and case[p] != own[i]:
-                total[i] += values[p]
-                most[i] = values[p] if np.isnan(most[i]) else max(most[i], values[p])
-    return total, most
+            if inside[p] and case[p] != own[i] and not values[p] <= largest[i]:
+                largest[i] = values[p]
+                if values[p] == most[i]:
+                    break
+    return largest
 
 
 @njit(cache=True, nogil=True)
@@ -193,14 +221,16 @@ def _streaks(
 
 
 @njit(cache=True, nogil=True)
-def _distinct(
-    inside: Mask, codes: Shorts, seen: Ints, case: Shorts, own: Shorts, lo: Shorts, hi: Shorts
-) -> Floats:
-    """Different codes in `(lo, hi]` that are not own; `seen` is scratch, one -1 per code."""
-    count = np.zeros(own.size)
-    for i in range(own.size):
-        for p in range(lo[i] + 1, hi[i] + 1):
-            if inside[p] and case[p] != own[i] and seen[codes[p]] != i:
-                seen[codes[p]] = i
-                count[i] += 1
-    return count
+def _alone(
+    before: Shorts, after: Shorts, at: Ints, place: Ints,
+    case: Shorts, own: Shorts, lo: Shorts, hi: Shorts,
+) -> Floats:  # fmt: skip
+    """1 for every first own event of a code that nobody else has in `(lo, hi]`, else 0."""
+    alone = np.zeros(at.size)
+    for h in range(at.size):
+        i, p = at[h], place[h]
+        if before[p] <= lo[i]:
+            while p <= hi[i] and case[p] == own[i]:
+                p = after[p]
+            alone[h] = p > hi[i]
+    return alone

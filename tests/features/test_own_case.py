@@ -1,17 +1,28 @@
 """After the request the own case is nobody's history, and a column waits for its stage."""
 
+from time import process_time
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.errors import ContractError, UsageError
+from data.ledger import ledger_of
 from features import engine
-from features.declarations import STAGES, Declaration, Events, Request, Window, days
+from features.declarations import (
+    STAGES,
+    Declaration,
+    Events,
+    Request,
+    Window,
+    days,
+    hours,
+    windows,
+)
 from features.engine import features
 from features.own_case import Own
 
@@ -26,6 +37,7 @@ def frame(worlds: ModuleType, cases: list[dict[str, Any]]) -> pd.DataFrame:
     return found.assign(stage=[c["stage"] for c in cases])
 
 
+@settings(max_examples=4 * settings().max_examples)  # many draws have no decision, or no event
 @given(data=st.data())
 def test_the_engine_leaves_the_own_case_out_as_the_plain_loop_does(
     data: st.DataObject, worlds: ModuleType, naive: ModuleType
@@ -70,6 +82,43 @@ def test_a_forgotten_correction_would_be_found(
     nobody = Own("merchant_id", np.array([-1], np.int32))
     monkeypatch.setattr(engine, "own_cases", lambda *_: nobody)
     assert counted() == 2.0
+
+
+def carrier(worlds: ModuleType, weights: list[float]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A parcel an hour, each of its own case (`merchant_id`), and a decision soon after each."""
+    n = len(weights)
+    known = pd.date_range(worlds.ORIGIN, periods=n, freq="h", unit="us")
+    events = pd.DataFrame({"event_type": "ask", "event_ts": known, "known_ts": known})
+    events = events.assign(category="post", weight=weights, merchant_id=np.arange(n))
+    events = events.assign(event_id=[f"{k:06d}" for k in range(n)], user_id=np.arange(n) % 997)
+    after = pd.Series(known + pd.Timedelta("1min")).dt.as_unit("us")
+    keys = events[["merchant_id", "category", "user_id"]]
+    return events, keys.assign(as_of=after, stage="delivered")
+
+
+def test_nothing_is_left_of_the_own_weights_alone(worlds: ModuleType) -> None:
+    events, cases = carrier(worlds, [0.1, 0.7, 0.2])
+    total = [Window("category", worlds.SETS[0], "sum", "weight", hours(n)) for n in (1, 2)]
+    found = features(total, ledger_of(events), cases, case="merchant_id")
+    assert found.iloc[:, 0].tolist() == [0.0, 0.0, 0.0]
+    assert found.iloc[:, 1].tolist() == pytest.approx([0.0, 0.1, 0.7])
+
+
+@pytest.mark.parametrize("aggregate", ["mean:weight", "max:weight", "distinct:user_id"])
+def test_a_carriers_whole_month_is_not_read_anew_for_each_of_its_parcels(
+    worlds: ModuleType, aggregate: str
+) -> None:
+    (column,) = windows("category", worlds.SETS[0], [aggregate])
+
+    def taken(n: int) -> float:
+        events, cases = carrier(worlds, np.random.default_rng(1).random(n).tolist())
+        ledger = ledger_of(events)
+        start = process_time()
+        features([column], ledger, cases, case="merchant_id")
+        return process_time() - start
+
+    taken(10)  # compiles
+    assert taken(60_000) < 1.0  # seconds; reading every window again takes many
 
 
 def test_a_request_keeps_its_case_for_nothing_of_it_is_known(worlds: ModuleType) -> None:
