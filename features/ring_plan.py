@@ -13,7 +13,7 @@ from features.sorting import LIFE_US
 from features.spans import LIFE, microseconds
 
 SETS: Final = 32  # event sets of one plan: the other half of a word says "the first of this set"
-CLOCK: Final = "known_ts"
+CLOCK: Final = "milliseconds of known_ts"  # no column of a ledger has this name
 
 
 @dataclass(frozen=True)

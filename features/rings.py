@@ -135,7 +135,7 @@ def _counted(plan: RingPlan, ledger: Ledger, slots: Shorts) -> Counted:
         ring_kernels.firsts(word, bit - SETS, bit, who, seen)
     values = np.empty((len(_columns(plan)), len(at)), np.int64)
     for n, column in enumerate(_columns(plan)):
-        values[n] = _numbers(ledger, column)[at]
+        values[n] = _numbers(ledger, column, at)
     return Counted(at, who, word, values)
 
 
@@ -143,14 +143,18 @@ def _columns(plan: RingPlan) -> list[str]:
     return list(dict.fromkeys(m.column for m in plan.measures if m.column is not None))
 
 
-def _numbers(ledger: Ledger, column: str) -> Ints:
+def _numbers(ledger: Ledger, column: str, at: Shorts) -> Ints:
     if column == CLOCK:  # from the ledger's beginning: the sum over a large cluster must fit
-        return ledger.known_us // 1000 - _origin(ledger)
-    kind, values = ledger[column].kind, ledger[column].values
-    whole = np.nan_to_num(values).astype(np.int64) if kind == "float" else values
-    if kind not in ("int", "float") or (whole != np.nan_to_num(values)).any():
+        return ledger.known_us[at] // 1000 - _origin(ledger)
+    read = ledger[column].take(at)
+    values = np.where(read.filled, read.values, 0)
+    with np.errstate(invalid="ignore"):  # what does not fit is another number then
+        whole = values.astype(np.int64)
+    if read.kind not in ("int", "float") or (whole != values).any():
         fix = "a ring sums whole numbers, which are exact in any order"
-        raise ContractError(f"sum of the {kind} column '{column}'", where=ledger.source, fix=fix)
+        raise ContractError(
+            f"sum of the {read.kind} column '{column}'", where=ledger.source, fix=fix
+        )
     return whole
 
 

@@ -1,5 +1,6 @@
 """Rings equal a graph rebuilt for every decision, see no future, and do not depend on any order."""
 
+import math
 from pathlib import Path
 from random import Random
 from types import ModuleType
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.errors import UsageError
+from data.errors import ContractError, UsageError
 from data.ledger import Ledger, ledger_of
 from data.market import World, simulate
 from data.market.calendar import calendar
@@ -174,6 +175,31 @@ def test_a_ring_that_cannot_be_meant_is_a_clear_error(
     (tmp_path / "wrong.toml").write_text(TOML.replace(old, new, 1))
     with pytest.raises(UsageError, match=what):
         load_task(tmp_path / "wrong.toml")
+
+
+@pytest.mark.parametrize(
+    ("column", "numbers", "says"),
+    [
+        ("weight", [1.0, math.nan, math.inf], "3.0"),  # what is not finite counts for nothing
+        ("weight", [1.0, 2.5, 0.0], "sum of the float column 'weight'"),
+        ("weight", [1.0, 1e19, 0.0], "sum of the float column 'weight'"),
+        ("known_ts", [1.0, 2.0, 3.0], "sum of the time column 'known_ts'"),
+        ("device_id", [1.0, 2.0, 3.0], "sum of the code column 'device_id'"),
+    ],
+)
+def test_a_ring_sums_whole_numbers_and_nothing_else(
+    column: str, numbers: list[float], says: str, worlds: ModuleType
+) -> None:
+    known = pd.date_range("2026-01-01", periods=4, tz="UTC", unit="us")
+    events = pd.DataFrame({"event_type": "ask", "event_ts": known, "known_ts": known})
+    events = events.assign(user_id=[*"abbb"], device_id="p", weight=[*numbers, 3.0])
+    case = frame([{"user_id": "a", "as_of": "2027"}], worlds)
+    total = Ring(Links("way", {"device_id": 2}), "sum", ASKS, column)
+    try:
+        found = str(features([total], ledger_of(events), case).iloc[0, 0])
+    except ContractError as error:
+        found = error.what
+    assert found == says
 
 
 def test_planted_rings_are_found_and_a_dormitory_is_none() -> None:
