@@ -32,7 +32,7 @@ def personalised_pagerank(
     as_of: Moment,
     *,
     damping: float = 0.85,
-    tolerance: float = 1e-6,
+    tolerance: float = 1e-4,
     steps: int | None = None,
 ) -> "pd.Series[float]":
     """How near every user is to the others who are known to be bad, strictly before a moment.
@@ -41,8 +41,10 @@ def personalised_pagerank(
     ----------
     bad : whoever has such an event known before `as_of` starts one walker, however many they have.
     damping : probability of going on, in (0, 1).
-    tolerance : walkers rarer than this are given up. steps : the most hops; 1 is the users who
-        share an identity. By default until hardly anybody walks on.
+    tolerance : walkers rarer than this are given up. A finer one follows every bad user further,
+        in the end through the whole cluster.
+    steps : the most hops; 1 is the users who share an identity. By default until hardly anybody
+        walks on.
 
     Returns
     -------
@@ -113,7 +115,7 @@ def _stops(
 def _check(damping: float, tolerance: float, steps: int | None) -> None:
     for name, value in (("damping", damping), ("tolerance", tolerance)):
         if not 0 < value < 1:
-            fix = "give a number between 0 and 1, such as 0.85 and 1e-6"
+            fix = "give a number between 0 and 1, such as 0.85 and 1e-4"
             raise UsageError(f"{name} is {value}", where="personalised_pagerank", fix=fix)
     if steps is not None and steps < 1:
         fix = "walk at least one hop, or leave it out"

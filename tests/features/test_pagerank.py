@@ -51,15 +51,21 @@ def solved(events: pd.DataFrame, damping: float) -> dict[str, float]:
     return {u: sum(stops[users.index(u), users.index(b)] for b in bad - {u}) for u in users}
 
 
-@given(rng=st.randoms(use_true_random=True), damping=st.sampled_from([0.3, 0.85]))
-def test_it_equals_a_dense_solve_with_the_own_walker_left_out(rng: Random, damping: float) -> None:
+@given(
+    rng=st.randoms(use_true_random=True),
+    damping=st.sampled_from([0.3, 0.85]),
+    tolerance=st.sampled_from([1e-4, 1e-9]),
+)
+def test_it_equals_a_dense_solve_with_the_own_walker_left_out(
+    rng: Random, damping: float, tolerance: float
+) -> None:
     events = world(rng, rng.choice([4, 15, 40]))
     found = personalised_pagerank(
-        ledger_of(events), WAY, BADS, CUT, damping=damping, tolerance=1e-9
+        ledger_of(events), WAY, BADS, CUT, damping=damping, tolerance=tolerance
     )
     expected = solved(events, damping)
     assert list(found.index) == list(expected)
-    np.testing.assert_allclose(found, list(expected.values()), atol=1e-6)
+    np.testing.assert_allclose(found, list(expected.values()), atol=10 * tolerance)
 
 
 @given(rng=st.randoms(use_true_random=True))
