@@ -91,8 +91,8 @@ def _gaps(entries: Sequence[Entry]) -> Rows:
     present = {e.source for e in entries}
     found = []
     for key, signal in signals().items():
-        why = signal.absent or (signal.limits if key in present else "")
-        why = why or ("" if key in present else "This task has no column of it at this stage.")
+        lacking = signal.absent or "This task has no column of it at this stage."
+        why = signal.limits if key in present else lacking
         if why:
             found.append((key, signal.title, why))
     return found

@@ -123,7 +123,7 @@ def fill(
 ) -> None:  # fmt: skip
     """Fill the rows of one part of a plan; see `features.measures.fill_entity`.
 
-    A ring leaves the own user out, and with it the own case.
+    A ring counts nothing of the own user, and so of the own case, whose links link all the same.
     """
     if isinstance(part, RingPlan):
         fill_ring(part, ledger, asked, as_of, by_time, out)

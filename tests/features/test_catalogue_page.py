@@ -92,6 +92,16 @@ def test_what_a_page_cannot_hold_is_escaped(tmp_path: Path) -> None:
     assert "Columns of this task" in page(task)
 
 
+def test_a_shops_own_column_of_an_absent_signal_is_no_gap(tmp_path: Path) -> None:
+    path = tmp_path / "shop.toml"
+    path.write_text(
+        'extends = "advance_refund"\n[[feature]]\nentity = ["merchant_id", "device_id"]\n'
+        'events = "orders"\naggregate = "distinct:user_id"\nsource = "G7"\n'
+    )
+    assert signals()["G7"].absent in page(TASK)
+    assert signals()["G7"].absent not in page(load_task(path))
+
+
 @pytest.mark.parametrize(
     ("declared", "words"),
     [
