@@ -141,7 +141,7 @@ def _again(
         return _streaks(inside, _inside(log, x.breaker or 0), *window)
     if x.aggregate == "max":
         return _largest(inside, values.astype(np.float64), most, *window)
-    found = _ends(inside, *window)[int(x.aggregate == "age")]
+    found = _end(inside, x.aggregate == "age", *window)
     return np.where(found < 0, np.nan, (as_of - log.ts[found]) / DAY_US)
 
 
@@ -174,20 +174,16 @@ def _own_events(ledger: Ledger, log: Grouped, own: Own) -> tuple[Ints, Ints]:
 
 
 @njit(cache=True, nogil=True)
-def _ends(inside: Mask, case: Shorts, own: Shorts, lo: Shorts, hi: Shorts) -> tuple[Ints, Ints]:
-    """Positions of the first and last event in `(lo, hi]` that are not own; -1 without any."""
-    first, last = np.full(own.size, -1), np.full(own.size, -1)
+def _end(inside: Mask, last: bool, case: Shorts, own: Shorts, lo: Shorts, hi: Shorts) -> Ints:
+    """Position of the first, or the last, event in `(lo, hi]` that is not own; -1 without any."""
+    found = np.full(own.size, -1)
     for i in range(own.size):
-        for p in range(lo[i] + 1, hi[i] + 1):
-            if inside[p] and case[p] != own[i]:
-                first[i] = p
-                break
-        if first[i] >= 0:
-            p = hi[i]
-            while not inside[p] or case[p] == own[i]:
-                p -= 1
-            last[i] = p
-    return first, last
+        p = hi[i] if last else lo[i] + 1
+        while lo[i] < p <= hi[i] and (not inside[p] or case[p] == own[i]):
+            p += -1 if last else 1
+        if lo[i] < p <= hi[i]:
+            found[i] = p
+    return found
 
 
 @njit(cache=True, nogil=True)
