@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from pandas.api.types import infer_dtype
 
 from data.errors import ContractError, nearest
 
@@ -35,6 +36,7 @@ KEYS = (
 NULL_CODE = -1
 UNKNOWN_CODE = -2  # an id the ledger has never seen: empty history, not a null key
 NULL_TIME = np.iinfo(np.int64).min
+KINDS = {"string": "text", "integer": "numbers", "floating": "numbers"}
 
 
 @dataclass(frozen=True)
@@ -68,19 +70,36 @@ class Column:
         return replace(self, values=self.values[rows], valid=valid)
 
     def encode(self, ids: "pd.Series[Any]") -> NDArray[np.int32]:
-        """Codes of `ids`: -1 for a null, -2 for an id that this column has never held."""
+        """Codes of `ids`: -1 for a null, -2 for an id that this column has never held.
+
+        Raises
+        ------
+        ContractError : the column has no codes; or it holds text and the ids are numbers, or the
+            other way round, so that nobody would have a past.
+        """
         if self.dictionary is None:
             raise ContractError(f"a {self.kind} column has no codes")
+        given = ids
         if isinstance(ids.dtype, pd.CategoricalDtype):
             if ids.cat.categories is self.dictionary or ids.cat.categories.equals(self.dictionary):
                 return np.asarray(ids.cat.codes, np.int32)
-            known = self.dictionary.get_indexer(ids.cat.categories).astype(np.int32)
-            places = np.append(np.where(known < 0, UNKNOWN_CODE, known), NULL_CODE)
-            return np.asarray(places[ids.cat.codes], np.int32)
-        codes = self.dictionary.get_indexer(pd.Index(ids)).astype(np.int32)
-        codes[codes < 0] = UNKNOWN_CODE
-        codes[ids.isna().to_numpy()] = NULL_CODE
-        return codes
+            given = pd.Series(ids.cat.categories, name=ids.name)
+        known = self.dictionary.get_indexer(pd.Index(given)).astype(np.int32)
+        known[known < 0] = UNKNOWN_CODE
+        if (known == UNKNOWN_CODE).all():
+            self._check_kind(given)
+        if given is ids:
+            known[ids.isna().to_numpy()] = NULL_CODE
+            return known
+        return np.asarray(np.append(known, NULL_CODE)[ids.cat.codes], np.int32)
+
+    def _check_kind(self, ids: "pd.Series[Any]") -> None:
+        """Refuse text where the column holds numbers, and numbers where it holds text."""
+        both = [v for v in (ids.dropna(), self.dictionary) if v is not None and len(v)]
+        kinds = [KINDS.get(infer_dtype(values)) for values in both]
+        if len(both) == 2 and None not in kinds and kinds[0] != kinds[1]:
+            fix = f"give the ids as {kinds[1]}, as the ledger has them"
+            raise ContractError(f"the ids of '{ids.name}' are {kinds[0]}", where="cases", fix=fix)
 
     def distinct(self, codes: NDArray[np.int32]) -> NDArray[np.int32]:
         """The codes that occur, nulls left out, in the order of their values."""

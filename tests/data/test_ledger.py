@@ -1,8 +1,11 @@
 """The ledger in memory: codes decode to what was given."""
 
+from typing import Any
+
 import pandas as pd
 import pytest
 
+from data.errors import ContractError
 from data.ledger import ledger_of
 
 
@@ -25,3 +28,31 @@ def test_ids_of_another_ledger_are_found_by_their_value(ids: list[object]) -> No
     column = ledger_of(pd.DataFrame(frame))["user_id"]
     asked = pd.Series(pd.Categorical([ids[2], None, ids[0], ids[1]]))
     assert column.encode(asked).tolist() == [1, -1, -2, 0]
+
+
+@pytest.mark.parametrize(
+    ("held", "other", "kind"), [([1, 2], ["1", "2"], "numbers"), (["1", "2"], [1, 2], "text")]
+)
+@pytest.mark.parametrize("as_category", [False, True])
+def test_numbers_are_not_looked_for_among_texts(
+    held: list[Any], other: list[Any], kind: str, as_category: bool
+) -> None:
+    """Nobody would have a past, and nobody would say so."""
+    times = pd.to_datetime(["2026-01-01"] * 2, utc=True)
+    frame = {"event_type": "e", "event_ts": times, "known_ts": times, "user_id": held}
+    column = ledger_of(pd.DataFrame(frame))["user_id"]
+
+    def codes(ids: list[Any], dtype: str | None = None) -> list[int]:
+        asked = pd.Series(ids, name="user_id", dtype=dtype)
+        found: list[int] = column.encode(
+            asked.astype("category") if as_category else asked
+        ).tolist()
+        return found
+
+    with pytest.raises(ContractError, match="the ids of 'user_id' are") as error:
+        codes([*other, None])
+    assert error.value.fix == f"give the ids as {kind}, as the ledger has them"
+    assert codes([held[1], None, held[0]]) == [1, -1, 0]
+    for nothing in ("float64", "str", "object", "Int64"):
+        assert codes([None, None], nothing) == [-1, -1]
+    assert codes([]) == []
