@@ -125,7 +125,7 @@ class Window(About):
     Traceback (most recent call last):
     ...
     data.errors.UsageError: feature user_refund_requests_count_0d: the window is not positive
-      fix: over is longer than zero, such as days(30), or LIFE
+    fix: over is longer than zero, such as days(30), or LIFE
     """
 
     entity: str | tuple[str, ...]
@@ -345,7 +345,7 @@ def unique(definitions: Iterable[Declaration]) -> tuple[Declaration, ...]:
     Traceback (most recent call last):
     ...
     data.errors.UsageError: feature request_reason: it is declared twice
-      fix: remove one of the two declarations
+    fix: remove one of the two declarations
     """
     seen: set[str] = set()
     kept = tuple(definitions)

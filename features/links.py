@@ -29,7 +29,7 @@ class Links:
     Traceback (most recent call last):
     ...
     data.errors.UsageError: links 'access': the cap of device_id is 1
-      fix: a cap is a whole number of users from 2 to 255
+    fix: a cap is a whole number of users from 2 to 255
     """
 
     name: str

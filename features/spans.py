@@ -56,7 +56,7 @@ def parse_span(text: str) -> Span:
     Traceback (most recent call last):
     ...
     data.errors.UsageError: '3 months' is no length of time
-      fix: write a whole number and d, h, m or s ("30d", "1h"), or "life"
+    fix: write a whole number and d, h, m or s ("30d", "1h"), or "life"
     """
     if text == "life":
         return LIFE

@@ -24,7 +24,7 @@ def size_of(text: str) -> int:
     Traceback (most recent call last):
     ...
     data.errors.UsageError: --memory: '8' is no size
-      fix: write a number and MiB, GiB, MB or GB, such as 8GiB
+    fix: write a number and MiB, GiB, MB or GB, such as 8GiB
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]i?B)", text.strip())
     if match is None or match[2] not in UNITS or not float(match[1]):

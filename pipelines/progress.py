@@ -14,9 +14,9 @@ def counted(tell: Tell, unit: str, clock: Callable[[], float] = time.monotonic) 
     >>> ticks = iter([0.0, 2.0, 8.0])
     >>> told = counted(print, "events", lambda: next(ticks))
     >>> told(1_000, 4_000)
-    [#####...............]  25 %  1,000 of 4,000 events, 500/s, 6 s left
+    [#####...............]  25%  1,000 of 4,000 events, 500/s, 6 s left
     >>> told(4_000, 4_000)
-    [####################] 100 %  4,000 of 4,000 events, 500/s
+    [####################] 100%  4,000 of 4,000 events, 500/s
     """
     start = clock()
 
