@@ -127,7 +127,7 @@ def _subtract(
         added = np.ones(len(at)) if x.aggregate == "count" else values[place]
     out -= np.bincount(at, added, len(out))
     if added.dtype.kind == "f" and x.aggregate == "sum":  # 0.3 - 0.1 - 0.2 is not nothing
-        total = np.cumsum(_inside(log, x.member))
+        total = np.cumsum(_inside(log, x.member), dtype=np.int32)
         _, _, lo, hi = window
         out[total[hi] - total[lo] == np.bincount(at, minlength=len(out))] = 0.0
 
