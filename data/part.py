@@ -7,6 +7,7 @@ In a part, keys and texts are int32 codes (-1 null) with their values in `dict/`
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ _NULL = {"code": NULL_CODE, "time": NULL_TIME}
 
 
 def read_columns(folder: Path, manifest: Manifest, names: tuple[str, ...]) -> dict[str, Column]:
-    """Row groups into columns allocated once, two at a time."""
+    """Row groups into columns allocated once, two at a time; of a lone one, half of the columns."""
     coded = [n for n in names if kind_of(manifest, n) == "code"]
     files = [f for n in coded for f in manifest.dictionary(n)]
     check_sizes(folder, manifest, (*manifest.parts, *files))
@@ -42,18 +43,18 @@ def read_columns(folder: Path, manifest: Manifest, names: tuple[str, ...]) -> di
         if kind_of(manifest, n) == "int" and manifest.columns[n]["nulls"]
     }
 
-    jobs = row_groups(folder, manifest)
-
-    def read(job: Job) -> None:
-        table = read_group(job, manifest, names, ranks, alone=len(jobs) == 1)
+    def read(job: Job, some: tuple[str, ...]) -> None:
+        table = read_group(job, manifest, some, ranks)
         rows = slice(job.start, job.start + table.num_rows)
-        for name in names:
+        for name in some:
             arrays[name][rows], known = unpacked(table.column(name), kind_of(manifest, name))
             if known is not None:
                 valid[name][rows] = known
 
+    jobs = row_groups(folder, manifest)
+    shares = (names,) if len(jobs) > 1 else (names[::2], names[1::2])
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(read, jobs))
+        list(pool.map(lambda todo: read(*todo), product(jobs, shares)))
     return {
         n: Column(kind_of(manifest, n), arrays[n], valid.get(n), dictionaries.get(n, (None,))[0])
         for n in names
@@ -85,24 +86,18 @@ def row_groups(folder: Path, manifest: Manifest) -> list[Job]:
 
 
 def read_group(
-    job: Job,
-    manifest: Manifest,
-    names: Iterable[str],
-    ranks: Mapping[str, Codes] | None = None,
-    *,
-    alone: bool = False,
+    job: Job, manifest: Manifest, names: Iterable[str], ranks: Mapping[str, Codes] | None = None
 ) -> pa.Table:
     """Columns of a row group; what came later than its part is null.
 
     Parameters
     ----------
     ranks : of coded columns, what to put in place of a code (`read_dictionary`).
-    alone : no other row group is read beside this one: its columns are, by several threads.
     """
     with reading(str(job.path)):
         file = pq.ParquetFile(job.path, metadata=job.metadata, page_checksum_verification=True)
         here = set(file.schema_arrow.names)
-        table = file.read_row_group(job.group, [n for n in names if n in here], use_threads=alone)
+        table = file.read_row_group(job.group, [n for n in names if n in here], use_threads=False)
     rows = job.metadata.row_group(job.group).num_rows
     found = {
         n: table.column(n) if n in here else pa.nulls(rows, _ARROW[kind_of(manifest, n)])
