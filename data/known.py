@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from data.encode import microseconds
 from data.folder import Manifest, check_sizes
-from data.ids import hashes, present
+from data.ids import hashes, plain, present
 from data.part import Job, decoded, read_group, row_groups
 from data.sources import reading
 from data.sql import Rule, quoted
@@ -67,8 +67,9 @@ def _twins(
     folder: Path, manifest: Manifest, jobs: list[Job], ids: pa.ChunkedArray
 ) -> Iterator[pa.Table]:
     """The stored rows with one of these ids."""
+    ids = plain(ids)
     for job in jobs:
-        at = pc.is_in(read_group(job, manifest, ["event_id"]).column(0), value_set=ids)
+        at = pc.is_in(plain(read_group(job, manifest, ["event_id"]).column(0)), value_set=ids)
         if pc.any(at).as_py():
             stored = read_group(job, manifest, ["event_id", *manifest.columns]).filter(at)
             yield decoded(folder, manifest, stored)
@@ -93,4 +94,9 @@ def _compared(
 
 
 def _side(name: str, table: pa.Table, column: str) -> str:
-    return f"{name}.{quoted(column)}" if column in table.column_names else "NULL"
+    if column not in table.column_names:
+        return "NULL"
+    value = f"{name}.{quoted(column)}"
+    if table.schema.field(column).type == pa.float64():  # a part holds a null as NaN
+        return f"nullif({value}, 'NaN'::DOUBLE)"
+    return value

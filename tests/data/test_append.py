@@ -31,6 +31,7 @@ from data.ingest import append_ledger, build_ledger, write_ledger_table
 from data.ledger import Ledger
 from data.lock import locked
 from data.mapping import load_mapping
+from data.sources import open_frame
 from data.store import read_ledger
 
 START = pd.Timestamp("2026-01-01", tz="UTC")
@@ -111,6 +112,10 @@ def test_grown_night_by_night_is_built_at_once(
     for fact in ("rows", "watermark", "first_known", "columns", "key_types"):
         assert getattr(told, fact) == getattr(built, fact), fact
     assert check(place / "grown").ok
+    for again in (frame, frame.iloc[::-1]):
+        for ledger in ("once", "grown"):
+            with pytest.raises(NothingToDoError, match=f"{len(frame)} of {len(frame)} stand"):
+                append_ledger(again, place / ledger)
 
 
 @pytest.fixture
@@ -170,6 +175,22 @@ def test_a_row_known_at_the_last_moment_is_late(frame: pd.DataFrame, grown: Path
 
 
 US = pd.Timedelta("1us")
+
+
+@pytest.mark.parametrize("kind", [pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
+@pytest.mark.parametrize("first", [True, False])
+def test_however_arrow_holds_a_text_it_is_the_same_row(
+    frame: pd.DataFrame, tmp_path: Path, kind: pa.DataType, first: bool
+) -> None:
+    plain = open_frame(frame).table
+    texts = [n for n in plain.column_names if isinstance(frame[n].iloc[-1], str)]
+    other = plain.cast(
+        pa.schema([f.with_type(kind) if f.name in texts else f for f in plain.schema])
+    )
+    one, two = (other, plain) if first else (plain, other)
+    append_ledger(one.slice(0, 4), tmp_path / "l")
+    report = append_ledger(two, tmp_path / "l")
+    assert (report.held, report.kept) == (4, 1)
 
 
 def test_only_the_ids_themselves_say_that_an_id_is_known(
