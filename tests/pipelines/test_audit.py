@@ -222,3 +222,12 @@ def test_an_older_version_without_a_column_is_compared_as_far_as_it_goes(tmp_pat
         "refund_requested column evidence_count"
     ]
     assert any("has no evidence_count" in line for line in result.looked_at)
+
+
+def test_a_ledger_lacks_columns_of_the_contract(tmp_path: Path) -> None:
+    """They are null now and then: nothing differs, and nothing is left uncompared."""
+    events = shop(6).drop(columns=["evidence_hash", "device_id", "merchant_rating"])
+    before = events[events["known_ts"] < events["known_ts"].max() - 30 * DAY]
+    result = audited(events, tmp_path, before)
+    assert not result.found, result.text()
+    assert sum(" cells of " in line for line in result.looked_at) == 4
