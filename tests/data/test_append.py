@@ -1,6 +1,7 @@
 """A ledger that grows by the night: only what is new, nothing rewritten, as if built at once."""
 
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -310,10 +311,26 @@ def test_a_damaged_file_is_named_before_anything_is_written(
 
 def test_a_ledger_of_another_format_is_refused(frame: pd.DataFrame, grown: Path) -> None:
     path = grown / "manifest.json"
-    path.write_text(path.read_text().replace('"format": 3', '"format": 2'))
+    other = json.loads(path.read_text()) | {"format": 2, "a_fact": "that only it has"}
+    del other["seal"]
+    path.write_text(json.dumps(other))
     for use in (read_ledger, lambda at: append_ledger(frame, at)):
         with pytest.raises(ContractError, match="format 2, this version reads format 3"):
             use(grown)
+
+
+def test_a_manifest_says_the_same_in_any_order(frame: pd.DataFrame, tmp_path: Path) -> None:
+    many = pd.concat([frame] * 3, ignore_index=True)
+    many["event_id"] = [f"e{n}" for n in range(15)]
+    many["user_id"] = [f"u{n}" for n in range(15, 0, -1)]
+    many["known_ts"] = many["known_ts"].max() + pd.to_timedelta(np.arange(15), "D")
+    many["known_ts"] = many["known_ts"].dt.as_unit("us")
+    for n in range(15):
+        append_ledger(many.iloc[[n]], tmp_path / "l")
+    before = values(read_ledger(tmp_path / "l"))
+    path = tmp_path / "l" / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()), sort_keys=True))
+    assert values(read_ledger(tmp_path / "l")) == before
 
 
 @pytest.mark.parametrize("name", ["part-2.parquet", "dict/cause-2.parquet", "notes.txt"])
