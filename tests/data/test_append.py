@@ -144,6 +144,8 @@ def test_a_night_without_news_says_so_and_writes_nothing(frame: pd.DataFrame, gr
     before = digests(grown)
     with pytest.raises(NothingToDoError, match="no row is new: 4 of 4 stand in the ledger"):
         append_ledger(frame.iloc[:4].iloc[::-1], grown)
+    with pytest.raises(NothingToDoError, match="no row is new: the source has none"):
+        append_ledger(frame.iloc[:0], grown)
     assert digests(grown) == before
 
 
@@ -152,8 +154,9 @@ def test_what_the_ledger_can_no_longer_take_is_set_aside(frame: pd.DataFrame, gr
     changed = frame.iloc[[1]].assign(amount_cents=2501)
     again = frame.iloc[[2]].assign(known_ts=frame["known_ts"][4])  # an old id in a new row
     night = pd.concat([frame, late, late, changed, again], ignore_index=True)
-    with pytest.raises(QuarantineLimitError, match=r"event_id\.changed"):
+    with pytest.raises(QuarantineLimitError, match=r"event_id\.changed") as error:
         append_ledger(night.iloc[4:], grown)
+    assert "an event_id of its own" in error.value.fix
     report = append_ledger(night.drop(index=[1, 2]), grown, max_quarantine=0.5)
     assert (report.kept, report.held, report.dropped, report.quarantined) == (1, 2, 1, 3)
     assert {(f.rule, f.rows) for f in report.faults} == {
@@ -178,12 +181,14 @@ def test_a_row_known_at_the_last_moment_is_late(frame: pd.DataFrame, grown: Path
 US = pd.Timedelta("1us")
 
 
-@pytest.mark.parametrize("kind", [pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
+@pytest.mark.parametrize(
+    "kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())]
+)
 @pytest.mark.parametrize("first", [True, False])
 def test_however_arrow_holds_a_text_it_is_the_same_row(
     frame: pd.DataFrame, tmp_path: Path, kind: pa.DataType, first: bool
 ) -> None:
-    plain = open_frame(frame).table
+    plain = open_frame(frame.iloc[[2, 0, 3, 1, 4]]).table
     texts = [n for n in plain.column_names if isinstance(frame[n].iloc[-1], str)]
     other = plain.cast(
         pa.schema([f.with_type(kind) if f.name in texts else f for f in plain.schema])
