@@ -181,6 +181,23 @@ def test_a_row_known_at_the_last_moment_is_late(frame: pd.DataFrame, grown: Path
 US = pd.Timedelta("1us")
 
 
+def test_each_file_of_a_ledger_is_opened_a_few_times_however_many_nights_repeat(
+    frame: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(1, 5):
+        append_ledger(frame.iloc[:n], tmp_path / "l")
+    opened: list[Path] = []
+    init = pq.ParquetFile.__init__
+
+    def count(self: pq.ParquetFile, source: Path, *args: Any, **named: Any) -> None:
+        opened.append(source)
+        init(self, source, *args, **named)
+
+    monkeypatch.setattr(pq.ParquetFile, "__init__", count)
+    assert append_ledger(frame, tmp_path / "l").held == 4
+    assert max(opened.count(path) for path in opened) <= 3
+
+
 @pytest.mark.parametrize(
     "kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())]
 )
