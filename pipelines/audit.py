@@ -197,9 +197,9 @@ def _judged(y: pd.DataFrame, seed: int) -> "np.ndarray[Any, np.dtype[np.intp]]":
 
 
 def _outset(audit: _Audit, _tell: Tell) -> Iterator[Answer]:
-    """Outcomes that were known before their own decision."""
+    """Outcomes that were known no later than their own decision."""
     for name, (early, of) in known_before(audit.task, audit.ledger, audit.cases).items():
-        line = f"outcomes: {of:,} of {name}, {early:,} known before their own decision"
+        line = f"outcomes: {of:,} of {name}, {early:,} known no later than their own decision"
         yield findings.of_outset(name, early, of), [line]
 
 
