@@ -66,7 +66,7 @@ def _ways(column: Column) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     if column.kind in ("int", "float"):
         yield "not zero", filled & (column.values != 0)
     elif column.dictionary is not None and column.dictionary.dtype == bool:
-        yield "true", filled & column.dictionary.to_numpy()[np.maximum(column.values, 0)]
+        yield "true", np.append(column.dictionary.to_numpy(np.bool_), False)[column.values]
 
 
 def _late(

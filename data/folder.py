@@ -26,7 +26,7 @@ class Manifest:
     `columns[name]` = {type, nulls, total}, `type` the contract's, `total` the sum of an integer
     column's absolute values; `event_types` are those declared beyond the contract, `key_types` of
     keys, declared or as found; `watermark` is the last `known_ts` in microseconds. `files[name]` =
-    {sha256, bytes}, in the order written. `fingerprint` covers the data and the currency, not the
+    {sha256, bytes}. `fingerprint` covers the data and the currency, not the
     quarantine, whose rows name the paths they came from; `seal` covers the manifest itself.
     """
 
@@ -48,11 +48,12 @@ class Manifest:
     @property
     def parts(self) -> tuple[str, ...]:
         """The data files, in order: one from the start, one of each append."""
-        return tuple(f for f in self.files if f.startswith("part-"))
+        return tuple(sorted((f for f in self.files if f.startswith("part-")), key=_number))
 
     def dictionary(self, name: str) -> tuple[str, ...]:
         """The files of a coded column's values, in the order of their codes."""
-        return tuple(f for f in self.files if f.startswith("dict/") and _column(f) == name)
+        found = (f for f in self.files if f.startswith("dict/") and _column(f) == name)
+        return tuple(sorted(found, key=_number))
 
     def lacking(self, names: Iterable[str], contract: Contract) -> "Manifest":
         """The manifest with those of some columns that the contract knows and no part has, null."""
@@ -86,6 +87,11 @@ def _column(file: str) -> str:
     return file.removeprefix("dict/").rpartition("-")[0]
 
 
+def _number(file: str) -> int:
+    """Which append brought a file: the order of a JSON object's names is nobody's promise."""
+    return int(file.rpartition("-")[2].removesuffix(".parquet"))
+
+
 def _added(old: Manifest, night: Manifest, name: str) -> dict[str, Any]:
     """A column's facts over both; where one lacks the column, its rows are nulls."""
     entries = [dict(m.columns.get(name, {"nulls": m.rows})) for m in (old, night)]
@@ -107,13 +113,15 @@ def read_manifest(folder: Path) -> Manifest:
         text = (folder / MANIFEST).read_bytes()
     try:
         raw = json.loads(text)
+        if (found := raw.get("format", FORMAT)) != FORMAT:
+            what = f"written in format {found}, this version reads format {FORMAT}"
+            raise ContractError(what, where=where, fix=_FIX)
         tuples = {k: tuple(raw[k]) for k in ("event_types", "one_clock")}
         manifest = Manifest(**{**raw, **tuples})
-    except (ValueError, TypeError, KeyError) as e:
-        raise ContractError(f"no usable manifest: {e!r}", where=where, fix=_FIX) from e
-    if manifest.format != FORMAT:
-        what = f"written in format {manifest.format}, this version reads format {FORMAT}"
-        raise ContractError(what, where=where, fix=_FIX)
+    except (json.JSONDecodeError, UnicodeError) as e:
+        raise ContractError("is no JSON", where=where, fix=_FIX) from e
+    except (TypeError, KeyError, AttributeError) as e:
+        raise ContractError("is no ledger's manifest", where=where, fix=_FIX) from e
     if manifest.seal != sealed(manifest).seal:
         raise ContractError("was changed after it was written", where=where, fix=_FIX)
     return manifest

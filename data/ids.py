@@ -24,8 +24,13 @@ def hashes(ids: pa.ChunkedArray) -> Hashes:
     """One hash per id (no nulls), the same on every machine; integers are their own."""
     if pa.types.is_integer(ids.type):
         return np.asarray(ids.cast(pa.int64()).to_numpy(), np.int64).view(np.uint64)
-    found = [_of_texts(chunk) for chunk in ids.cast(pa.large_string()).chunks]
+    found = [_of_texts(chunk) for chunk in plain(ids).chunks]
     return np.concatenate([np.empty(0, np.uint64), *found])
+
+
+def plain(ids: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Ids in the one form in which they are compared: integers, or texts without a dictionary."""
+    return ids if pa.types.is_integer(ids.type) else ids.cast(pa.large_string())
 
 
 def present(path: Path, asked: Hashes) -> NDArray[np.bool_]:

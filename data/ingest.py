@@ -154,7 +154,7 @@ def _append(
 
     checked = opened.checked(known)
     report = checked.report
-    _refuse(report, max_quarantine)
+    _refuse(report, max_quarantine, _FIX_NIGHT)
     if not report.kept:
         raise _nothing_new(report, folder)
     append_part(
@@ -179,15 +179,21 @@ def _open(source: Input, folder: Path, max_quarantine: float, contract: Contract
     return opened
 
 
-def _refuse(report: Report, max_quarantine: float) -> None:
+_FIX = "mend the source or its mapping (`clawback check` lists the rows), or raise max_quarantine"
+_FIX_NIGHT = (
+    "mend the source or its mapping, which gives every event an event_id of its own for good; "
+    "build the ledger again where its past changed; or raise max_quarantine"
+)
+
+
+def _refuse(report: Report, max_quarantine: float, fix: str = _FIX) -> None:
     share = report.quarantined / report.rows
     if share > max_quarantine:
         raise QuarantineLimitError(
             f"{report.quarantined:,} of {report.rows:,} rows ({share:.1%}) break the contract, "
             f"the limit is {max_quarantine:.1%}: {'; '.join(str(f) for f in report.faults)}",
             where=report.source,
-            fix="mend the source or its mapping (`clawback check` lists the rows), or raise "
-            "max_quarantine; nothing was written",
+            fix=f"{fix}; nothing was written",
         )
 
 

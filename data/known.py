@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from data.encode import microseconds
 from data.folder import Manifest, check_sizes
-from data.ids import hashes, present
-from data.part import Job, decoded, read_group, row_groups
+from data.ids import hashes, plain, present
+from data.part import Job, decoded, read_dictionaries, read_group, row_groups
 from data.sources import reading
 from data.sql import Rule, quoted
 
@@ -49,13 +49,16 @@ def find_known(
     held, changed = np.zeros((2, table.num_rows), bool)
     files = tuple(f"ids-{n}.parquet" for n in range(1, len(manifest.parts) + 1))
     check_sizes(folder, manifest, files)
+    dictionaries: dict[str, pa.Array] = {}  # read once, and only if a row may stand there
     with reading(str(folder)):
         jobs = row_groups(folder, manifest)
         for part, ids in zip(manifest.parts, files, strict=True):
             at = np.flatnonzero(present(folder / ids, asked))
             if len(at):
+                dictionaries = dictionaries or read_dictionaries(folder, manifest)
                 found = [j for j in jobs if j.path == folder / part]
-                for twins in _twins(folder, manifest, found, table.column("event_id").take(at)):
+                for stored in _twins(manifest, found, table.column("event_id").take(at)):
+                    twins = decoded(dictionaries, stored)
                     rows, same = _compared(connection, table.take(at), at, twins)
                     held[rows[same]], changed[rows[~same]] = True, True
     late &= ~(held | changed)
@@ -63,15 +66,13 @@ def find_known(
     return Known(np.flatnonzero(held), broken)
 
 
-def _twins(
-    folder: Path, manifest: Manifest, jobs: list[Job], ids: pa.ChunkedArray
-) -> Iterator[pa.Table]:
+def _twins(manifest: Manifest, jobs: list[Job], ids: pa.ChunkedArray) -> Iterator[pa.Table]:
     """The stored rows with one of these ids."""
+    ids = plain(ids)
     for job in jobs:
-        at = pc.is_in(read_group(job, manifest, ["event_id"]).column(0), value_set=ids)
+        at = pc.is_in(plain(read_group(job, manifest, ["event_id"]).column(0)), value_set=ids)
         if pc.any(at).as_py():
-            stored = read_group(job, manifest, ["event_id", *manifest.columns]).filter(at)
-            yield decoded(folder, manifest, stored)
+            yield read_group(job, manifest, ["event_id", *manifest.columns]).filter(at)
 
 
 def _compared(
@@ -93,4 +94,9 @@ def _compared(
 
 
 def _side(name: str, table: pa.Table, column: str) -> str:
-    return f"{name}.{quoted(column)}" if column in table.column_names else "NULL"
+    if column not in table.column_names:
+        return "NULL"
+    value = f"{name}.{quoted(column)}"
+    if table.schema.field(column).type == pa.float64():  # a part holds a null as NaN
+        return f"nullif({value}, 'NaN'::DOUBLE)"
+    return value

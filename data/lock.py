@@ -21,7 +21,7 @@ def locked(path: Path, guarded: Path | None = None) -> Iterator[None]:
     ------
     BusyError : another process holds it. StorageError : no file can be made there.
     """
-    handle = _held(path, str(guarded or path.parent))
+    handle = _opened(path, str(guarded or path.parent))
     try:
         yield
     finally:
@@ -29,7 +29,23 @@ def locked(path: Path, guarded: Path | None = None) -> Iterator[None]:
         os.close(handle)
 
 
-def _held(path: Path, where: str) -> int:
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Lock a folder for as long as this process lives; a process id says little in containers.
+
+    Raises
+    ------
+    OSError : another process holds it, or it is gone.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _opened(path: Path, where: str) -> int:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         while True:

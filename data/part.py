@@ -181,15 +181,21 @@ def read_rows(folder: Path, manifest: Manifest) -> pa.Table:
     names = ["event_id", *manifest.columns]
     tables = [read_group(job, manifest, names) for job in row_groups(folder, manifest)]
     with reading(str(folder)):
-        return decoded(folder, manifest, pa.concat_tables(tables))
+        return decoded(read_dictionaries(folder, manifest), pa.concat_tables(tables))
 
 
-def decoded(folder: Path, manifest: Manifest, table: pa.Table) -> pa.Table:
+def read_dictionaries(folder: Path, manifest: Manifest) -> dict[str, pa.Array]:
+    """The values of every coded column, as the parts' codes mean them."""
+    coded = [n for n in manifest.columns if kind_of(manifest, n) == "code"]
+    return {n: read_values(folder, manifest, n).combine_chunks() for n in coded}
+
+
+def decoded(dictionaries: Mapping[str, pa.Array], table: pa.Table) -> pa.Table:
     """Stored rows with their codes' values."""
     for at, name in enumerate(table.column_names):
-        if name in manifest.columns and kind_of(manifest, name) == "code":
-            values = read_values(folder, manifest, name).combine_chunks()
-            table = table.set_column(at, name, _coded(table.column(name), values))
+        if name in dictionaries:
+            values = _coded(table.column(name), dictionaries[name])
+            table = table.set_column(at, name, values)
     return table
 
 

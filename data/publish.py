@@ -7,7 +7,6 @@ never mixes two ledgers. The caller holds the folder's lock.
 """
 
 import errno
-import fcntl
 import json
 import os
 import shutil
@@ -20,6 +19,7 @@ from pathlib import Path
 from data.durable import put, sync
 from data.errors import StorageError
 from data.folder import MANIFEST, Manifest, fingerprint, listed_files, sealed, sha256
+from data.lock import held
 
 _APPEND = ".clawback-append"
 
@@ -46,7 +46,7 @@ def publish(folder: Path, fill: Callable[[Path], Manifest]) -> Manifest:
         _remove_stale(folder)
         temp.mkdir()
         try:
-            with _held(temp):
+            with held(temp):
                 manifest = _seal(temp, fill(temp))
                 put(temp, folder)
         finally:
@@ -108,21 +108,10 @@ def _storing(folder: Path) -> Iterator[None]:
         raise StorageError(f"{what}; nothing was changed", where=str(folder), fix=fix) from e
 
 
-@contextmanager
-def _held(temp: Path) -> Iterator[None]:
-    """Lock a folder for as long as this process lives; a process id says little in containers."""
-    handle = os.open(temp, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(handle)
-
-
 def _remove_stale(folder: Path) -> None:
     """Remove what killed processes left: nobody holds it."""
     for stale in folder.parent.glob(f".{escape(folder.name)}.[0-9]*.tmp"):
-        with suppress(OSError), _held(stale):
+        with suppress(OSError), held(stale):
             shutil.rmtree(stale, ignore_errors=True)
 
 

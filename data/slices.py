@@ -7,6 +7,7 @@ the events into several ledgers by the ids of a key.
 
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -64,8 +65,8 @@ class LedgerFolder:
     def dictionary(self, name: str) -> "pd.Index[Any]":
         """The values of a coded column, read once."""
         if name not in self.dictionaries:
-            check_sizes(self.path, self.manifest, self.manifest.dictionary(name))
-            with reading(str(self.path)):
+            with self._unchanged(), reading(str(self.path)):
+                check_sizes(self.path, self.manifest, self.manifest.dictionary(name))
                 values, rank = read_dictionary(self.path, self.manifest, name)
             if rank is not None:
                 self.ranks[name] = rank
@@ -185,7 +186,6 @@ class LedgerFolder:
         many: int = 1,
     ) -> Iterator[list[Kept]]:
         """The kept rows of every row group, by hand, in order, two read at a time."""
-        check_sizes(self.path, self.manifest, self.manifest.parts)
         wanted = None if types is None else self._wanted(types)
         gone = [(column, self._mask(column, codes)) for column, codes in self.left_out]
         extra = [*(["event_type"] if types is not None else []), *([entity] if entity else [])]
@@ -211,8 +211,26 @@ class LedgerFolder:
                 for rows in _dealt(hand, many)
             ]
 
-        with reading(str(self.path)), ThreadPoolExecutor(2) as pool:
+        with self._unchanged(), reading(str(self.path)), ThreadPoolExecutor(2) as pool:
+            check_sizes(self.path, self.manifest, self.manifest.parts)
             yield from pool.map(one, row_groups(self.path, self.manifest))
+
+    @contextmanager
+    def _unchanged(self) -> Iterator[None]:
+        """Refuse a ledger that was built again; one that has grown still has all its files."""
+        self._check_files()
+        try:
+            yield
+        except ContractError:
+            self._check_files()
+            raise
+        self._check_files()
+
+    def _check_files(self) -> None:
+        now = read_manifest(self.path).files
+        if any(now.get(file) != facts for file, facts in self.manifest.files.items()):
+            what = "the ledger was replaced while it was read"
+            raise ContractError(what, where=str(self.path), fix="run again")
 
     def _wanted(self, types: Collection[str]) -> Mask:
         """Per code of an event type, whether it is wanted; code -1 reads the last entry."""

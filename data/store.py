@@ -6,6 +6,7 @@ A read verifies sizes and the checksums of the pages it reads; the hashes of who
 
 import hashlib
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +57,18 @@ def read_ledger(
     check_unchanged(files, seen)
     checked.report.raise_if_broken()
     found = ledger_columns(checked.table, contract, ledger_order(checked.table))
+    ledger = Ledger(found, fingerprint=_fingerprint(found), source=source.name)
+    ledger = widened(ledger, columns or ())
+    wanted = _wanted(ledger.columns, columns, source.name)
+    return replace(ledger, columns={n: ledger[n] for n in wanted})
+
+
+def widened(ledger: Ledger, names: Collection[str]) -> Ledger:
+    """The ledger with those of some columns that the contract knows and it lacks, null."""
     known = load_contract().columns
-    lacks = [n for n in columns or () if n not in found and n in known]
-    nulls = {n: null_column(known[n].type, checked.table.num_rows) for n in lacks}
-    wanted = _wanted({**found, **nulls}, columns, source.name)
-    columns_read = {n: {**found, **nulls}[n] for n in wanted}
-    return Ledger(columns_read, fingerprint=_fingerprint(found), source=source.name)
+    lacks = [n for n in names if n not in ledger and n in known]
+    nulls = {n: null_column(known[n].type, len(ledger)) for n in lacks}
+    return replace(ledger, columns={**ledger.columns, **nulls}) if nulls else ledger
 
 
 def contract_of(manifest: Manifest) -> Contract:

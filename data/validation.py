@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from data.contract import Contract
 from data.duplicates import find_duplicates
-from data.errors import ContractError
+from data.errors import ContractError, NothingToDoError
 from data.known import Known, Positions
 from data.quarantine import Broken, list_faults, list_reasons
 from data.report import Report
@@ -56,9 +56,12 @@ def check_batches(
     Raises
     ------
     ContractError : a fault of a whole table (columns, types, no row at all).
+    NothingToDoError : no row to look up.
     """
     batches = list(batches)
     if sum(b.table.num_rows for b in batches) == 0:
+        if known:
+            raise NothingToDoError("no row is new: the source has none", where=source)
         fix = "check the source, and the `where` of its mapping"
         raise ContractError("the ledger is empty: no row at all", where=source, fix=fix)
     with connect() as connection:
@@ -70,7 +73,7 @@ def check_batches(
             if not b.unread
         ]
         table = _together(tables, source)
-        _check_sums(table, source)
+        _check_sums(table, contract, source)
         twice = find_duplicates(connection, table)
         stored = known(connection, table) if known else Known(_NONE, ())
     refused = [(_CONFLICT, twice.conflicting)]
@@ -165,12 +168,12 @@ def _together(tables: list[pa.Table], source: str) -> pa.Table:
         raise ContractError(f"ids of two types in one column: {e}", where=source, fix=fix) from e
 
 
-def _check_sums(table: pa.Table, source: str) -> None:
+def _check_sums(table: pa.Table, contract: Contract, source: str) -> None:
     """Refuse a column whose sum over all rows might leave 64 bits: sums are exact integers."""
     for name in table.column_names:
-        column = table.column(name)
-        if column.type == pa.int64() and not name.endswith("_id"):
-            total = pc.sum(pc.abs(column.cast(pa.float64(), safe=False))).as_py() or 0
+        if contract.columns[name].type == "int":
+            column = table.column(name).cast(pa.float64(), safe=False)
+            total = pc.sum(pc.abs(column)).as_py() or 0
             if total >= 2**63:
                 what = f"the sum of column '{name}' does not fit 64 bits"
                 raise ContractError(what, where=source, fix="check the column's unit")

@@ -14,6 +14,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from data.errors import StorageError
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -53,19 +55,26 @@ class Aside:
 
 
 def put_aside(values: Floats, rows: tuple[int, ...], at: Ints, path: Path) -> Aside:
-    """Write result rows, shape (len(rows), len(at)), to be used once."""
-    kinds = []
-    with path.open("wb") as file:
-        for row in values:
-            kind = _kind(row)
-            kinds.append(kind)
-            saved = row
-            if kind in WHOLE:
-                saved = np.empty(len(row), kind)
-                _narrow(row, saved, _null(kind))
-            saved.tofile(file)
-            file.write(bytes(-saved.nbytes % UNIT))
-    return Aside(path, rows, at, tuple(kinds))
+    """Write result rows, shape (len(rows), len(at)), to be used once.
+
+    Raises
+    ------
+    StorageError : the disk is full.
+    """
+    kinds = tuple(_kind(row) for row in values)
+    try:
+        with path.open("wb") as file:
+            for row, kind in zip(values, kinds, strict=True):
+                saved = row
+                if kind in WHOLE:
+                    saved = np.empty(len(row), kind)
+                    _narrow(row, saved, _null(kind))
+                file.write(saved.data)
+                file.write(bytes(-saved.nbytes % UNIT))
+    except OSError as e:
+        what = f"cannot write what waits to be joined: {e.strerror or e}"
+        raise StorageError(what, where=str(path.parent), fix="free some space there") from e
+    return Aside(path, rows, at, kinds)
 
 
 def _null(kind: np.dtype[Any]) -> float:

@@ -1,4 +1,8 @@
-"""Outcomes that were known before the decision they are the outcome of."""
+"""Outcomes that were known before the decision they are the outcome of, or in its very instant.
+
+One that falls into the instant may be a coarse clock; where most do, somebody wrote the decision's
+time into the outcome, and later decisions of the same user know it too early.
+"""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +15,7 @@ from features.task import Task
 
 
 def known_before(task: Task, ledger: Ledger, cases: pd.DataFrame) -> dict[str, tuple[int, int]]:
-    """Per event set of outcomes how many came before their case's first decision, and of how many.
+    """Per event set of outcomes how many came before their case's first decision, of how many.
 
     Parameters
     ----------
@@ -27,6 +31,9 @@ def known_before(task: Task, ledger: Ledger, cases: pd.DataFrame) -> dict[str, t
         case = ledger[label.case].values[rows]
         rows, case = rows[case >= 0], case[case >= 0]
         decided = first[case] < never
-        early = decided & (ledger.known_us[rows] < first[case])
+        known = ledger.known_us[rows]
+        early, at_once = (decided & (known < first[case]), decided & (known == first[case]))
+        if 2 * at_once.sum() > decided.sum():
+            early |= at_once
         found[name] = int(early.sum()), int(decided.sum())
     return found

@@ -27,7 +27,7 @@ def run_folder(root: Path, run_id: str, *, current: Path | None = None) -> Itera
     ----------
     current : symlink pointed at the finished run, last.
     """
-    with _storage(root):
+    with storing(root):
         root.mkdir(parents=True, exist_ok=True)
         hidden = f".tmp-{digest(run_id)}"
         for stale in root.glob(f"{hidden}-*"):  # of a job that was killed
@@ -35,7 +35,7 @@ def run_folder(root: Path, run_id: str, *, current: Path | None = None) -> Itera
         draft = root / f"{hidden}-{os.getpid()}"
         draft.mkdir()
     try:
-        with _storage(root):
+        with storing(root):
             yield draft
             flush(draft)
             put(draft, root / run_id)
@@ -51,14 +51,14 @@ def publish(root: Path, fill: Callable[[Path], str]) -> Path:
 
     The caller holds the lock of everything that publishes below `root`.
     """
-    with _storage(root):
+    with storing(root):
         root.mkdir(parents=True, exist_ok=True)
         for stale in root.glob(".tmp-*"):  # of a job that was killed
             shutil.rmtree(stale, ignore_errors=True)
         draft = root / f".tmp-{os.getpid()}"
         draft.mkdir()
     try:
-        with _storage(root):
+        with storing(root):
             final = root / fill(draft)
             flush(draft)
             put(draft, final)
@@ -71,7 +71,7 @@ def publish(root: Path, fill: Callable[[Path], str]) -> Path:
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary file that replaces `path` if the body succeeds."""
-    with _storage(path):
+    with storing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f".tmp-{os.getpid()}-{path.name}")
         try:
@@ -109,7 +109,7 @@ def digest(*parts: str | bytes) -> str:
 
 
 @contextmanager
-def _storage(path: Path) -> Iterator[None]:
+def storing(path: Path) -> Iterator[None]:
     """Turn the system's complaints about a place into ours."""
     try:
         yield

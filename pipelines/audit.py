@@ -8,6 +8,7 @@ of the ledger also: is what was known then still the same. What is found becomes
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +18,7 @@ from data.clocks import odd_clocks
 from data.errors import GateError, NothingToDoError
 from data.filling import late_fills
 from data.ledger import Ledger
-from data.store import read_ledger
+from data.store import read_ledger, widened
 from data.versions import changes, typed_rows
 from features.declarations import Declaration
 from features.engine import features
@@ -88,7 +89,7 @@ def run_audit(config: AuditConfig, tell: Tell = lambda _line: None) -> AuditResu
     """Ask every question of a ledger; nothing is written."""
     task = load_task(config.task)
     tell(f"reading {config.ledger}")
-    ledger = read_ledger(config.ledger, contract=task.contract())
+    ledger = _read(config.ledger, task)
     cases = spine(task, ledger, as_of=moment(None, ledger))
     if cases.empty:
         fix = "give a ledger with such events, or another --task"
@@ -102,6 +103,11 @@ def run_audit(config: AuditConfig, tell: Tell = lambda _line: None) -> AuditResu
         found=tuple(f for found, _ in answers for f in found),
         looked_at=tuple(line for _, lines in answers for line in lines),
     )
+
+
+def _read(path: Path, task: Task) -> Ledger:
+    """All columns of a ledger, and those of the contract that the task reads and it lacks."""
+    return widened(read_ledger(path, contract=task.contract()), task.columns_needed())
 
 
 def _samples(config: AuditConfig, task: Task, ledger: Ledger) -> dict[str, list[pd.DataFrame]]:
@@ -138,8 +144,10 @@ def _versions(audit: _Audit, tell: Tell) -> Iterator[Answer]:
     changed = changes(old, new)
     line = f"older version: {len(old):,} rows of {path}, each looked up: {len(changed)} changes"
     yield [findings.of_change(c) for c in changed], [line]
-    before = read_ledger(path, contract=contract)
-    lacking = sorted(audit.task.columns_needed() - set(before.columns))
+    before = _read(path, audit.task)
+    stop = np.searchsorted(audit.ledger.known_us, before.known_us[-1], "right")
+    lacks = sorted(audit.task.columns_needed() - set(old.column_names))
+    lacking = [c for c in lacks if audit.ledger[c].filled[:stop].any()]
     if lacking:
         yield [], [f"older version: no cell compared, for it has no {', '.join(lacking)}"]
         return
@@ -189,9 +197,9 @@ def _judged(y: pd.DataFrame, seed: int) -> "np.ndarray[Any, np.dtype[np.intp]]":
 
 
 def _outset(audit: _Audit, _tell: Tell) -> Iterator[Answer]:
-    """Outcomes that were known before their own decision."""
+    """Outcomes that were known no later than their own decision."""
     for name, (early, of) in known_before(audit.task, audit.ledger, audit.cases).items():
-        line = f"outcomes: {of:,} of {name}, {early:,} known before their own decision"
+        line = f"outcomes: {of:,} of {name}, {early:,} known no later than their own decision"
         yield findings.of_outset(name, early, of), [line]
 
 

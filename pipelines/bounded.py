@@ -4,28 +4,32 @@ The job's own ledger is a slice too: the requests and what became of them, which
 tracks and books read.
 """
 
+import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 from numpy.typing import NDArray
 
 from data.errors import ContractError
 from data.ledger import Ledger
+from data.lock import held
 from data.slices import LedgerFolder
 from features.parts import feature_blocks
 from features.task import Task
-from pipelines.atomic import replacing
+from pipelines.atomic import replacing, storing
 from pipelines.commands import Tell
 from pipelines.decisions import Decisions
 from pipelines.engines import Definitions, Function, collected, with_keys
 from pipelines.progress import counted
 from pipelines.tables import append_tables
 from pipelines.track import SETS
+
+WAITING: Final = ".tmp-features-"
 
 
 @dataclass(frozen=True)
@@ -116,10 +120,20 @@ class BoundedEngine:
 def bounded(
     folder: LedgerFolder, memory: int, scratch: Path, tell: Tell
 ) -> Iterator[BoundedEngine]:
-    """The engine, and a folder below `scratch` for as long as it works."""
-    scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".tmp-features-", dir=scratch) as own:
-        yield BoundedEngine(folder, memory, Path(own), tell)
+    """The engine, and a folder below `scratch` for as long as it works.
+
+    Raises
+    ------
+    StorageError : no folder can be made there.
+    """
+    with storing(scratch):
+        scratch.mkdir(parents=True, exist_ok=True)
+        for stale in scratch.glob(f"{WAITING}*"):  # of a job that was killed: nobody holds it
+            with suppress(OSError), held(stale):
+                shutil.rmtree(stale, ignore_errors=True)
+        own = tempfile.TemporaryDirectory(prefix=WAITING, dir=scratch)
+    with own as name, held(Path(name)):
+        yield BoundedEngine(folder, memory, Path(name), tell)
 
 
 def read_slice(folder: LedgerFolder, task: Task) -> Ledger:

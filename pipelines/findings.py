@@ -11,7 +11,7 @@ from data.filling import LateFill
 from data.versions import Change
 from pipelines.as_of import stamp
 
-SHOWN: Final = 3  # cells told one by one
+SHOWN: Final = 3  # of many alike, told one by one
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,13 @@ def of_change(change: Change) -> Finding:
 
 
 def of_outset(name: str, rows: int, of: int) -> list[Finding]:
-    """Outcomes known before their own decision."""
+    """Outcomes known no later than their own decision."""
     if not rows:
         return []
     return [
         Finding(
             "known too early",
-            f"{rows:,} of {of:,} outcomes were known before the decision they are the outcome of",
+            f"{rows:,} of {of:,} outcomes were known no later than the decision they come from",
             f"event set {name}",
             "give the outcome the time it became known, or look at the column that [label] case "
             "names: it may join cases that are not one",
@@ -89,11 +89,14 @@ def of_aucs(
     reach = (table["auc"] > limit) | (table["auc"] < 1 - limit)
     found = [_suspect(target, row) for row in table[beyond].to_dict("records")]
     lines = [f"single columns: {rows:,} labelled decisions for {target}{_best(table)}"]
+    few = table[reach & ~beyond].to_dict("records")
     lines += [
         f"single columns: {r['column']} has AUC {_interval(r)} for {target}, but {r['bad']} bad "
         f"and {r['good']} good users are too few to say"
-        for r in table[reach & ~beyond].to_dict("records")
+        for r in few[:SHOWN]
     ]
+    if len(few) > SHOWN:
+        lines.append(f"single columns: as little can be said of {len(few) - SHOWN} more")
     return found, lines
 
 

@@ -77,6 +77,8 @@ def arrow(values: "pd.Series[Any]") -> pa.Array:
         return pa.array(plain, pa.timestamp("us")).cast(pa.timestamp("us", tz="UTC"))
     found = pa.array(values, from_pandas=True)
     if pa.types.is_dictionary(found.type):  # categories that do not occur are none of the content
+        if pa.types.is_null(found.type.value_type):  # without a category Arrow sees no text
+            found = found.cast(pa.dictionary(pa.int32(), pa.large_string()))
         codes, dictionary = encode(pa.chunked_array([found]))
         return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), dictionary)
     return found

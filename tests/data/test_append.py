@@ -1,6 +1,7 @@
 """A ledger that grows by the night: only what is new, nothing rewritten, as if built at once."""
 
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from data.ingest import append_ledger, build_ledger, write_ledger_table
 from data.ledger import Ledger
 from data.lock import locked
 from data.mapping import load_mapping
+from data.sources import open_frame
 from data.store import read_ledger
 
 START = pd.Timestamp("2026-01-01", tz="UTC")
@@ -111,6 +113,10 @@ def test_grown_night_by_night_is_built_at_once(
     for fact in ("rows", "watermark", "first_known", "columns", "key_types"):
         assert getattr(told, fact) == getattr(built, fact), fact
     assert check(place / "grown").ok
+    for again in (frame, frame.iloc[::-1]):
+        for ledger in ("once", "grown"):
+            with pytest.raises(NothingToDoError, match=f"{len(frame)} of {len(frame)} stand"):
+                append_ledger(again, place / ledger)
 
 
 @pytest.fixture
@@ -138,6 +144,8 @@ def test_a_night_without_news_says_so_and_writes_nothing(frame: pd.DataFrame, gr
     before = digests(grown)
     with pytest.raises(NothingToDoError, match="no row is new: 4 of 4 stand in the ledger"):
         append_ledger(frame.iloc[:4].iloc[::-1], grown)
+    with pytest.raises(NothingToDoError, match="no row is new: the source has none"):
+        append_ledger(frame.iloc[:0], grown)
     assert digests(grown) == before
 
 
@@ -146,8 +154,9 @@ def test_what_the_ledger_can_no_longer_take_is_set_aside(frame: pd.DataFrame, gr
     changed = frame.iloc[[1]].assign(amount_cents=2501)
     again = frame.iloc[[2]].assign(known_ts=frame["known_ts"][4])  # an old id in a new row
     night = pd.concat([frame, late, late, changed, again], ignore_index=True)
-    with pytest.raises(QuarantineLimitError, match=r"event_id\.changed"):
+    with pytest.raises(QuarantineLimitError, match=r"event_id\.changed") as error:
         append_ledger(night.iloc[4:], grown)
+    assert "an event_id of its own" in error.value.fix
     report = append_ledger(night.drop(index=[1, 2]), grown, max_quarantine=0.5)
     assert (report.kept, report.held, report.dropped, report.quarantined) == (1, 2, 1, 3)
     assert {(f.rule, f.rows) for f in report.faults} == {
@@ -170,6 +179,41 @@ def test_a_row_known_at_the_last_moment_is_late(frame: pd.DataFrame, grown: Path
 
 
 US = pd.Timedelta("1us")
+
+
+def test_each_file_of_a_ledger_is_opened_a_few_times_however_many_nights_repeat(
+    frame: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(1, 5):
+        append_ledger(frame.iloc[:n], tmp_path / "l")
+    opened: list[Path] = []
+    init = pq.ParquetFile.__init__
+
+    def count(self: pq.ParquetFile, source: Path, *args: Any, **named: Any) -> None:
+        opened.append(source)
+        init(self, source, *args, **named)
+
+    monkeypatch.setattr(pq.ParquetFile, "__init__", count)
+    assert append_ledger(frame, tmp_path / "l").held == 4
+    assert max(opened.count(path) for path in opened) <= 3
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())]
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_however_arrow_holds_a_text_it_is_the_same_row(
+    frame: pd.DataFrame, tmp_path: Path, kind: pa.DataType, first: bool
+) -> None:
+    plain = open_frame(frame.iloc[[2, 0, 3, 1, 4]]).table
+    texts = [n for n in plain.column_names if isinstance(frame[n].iloc[-1], str)]
+    other = plain.cast(
+        pa.schema([f.with_type(kind) if f.name in texts else f for f in plain.schema])
+    )
+    one, two = (other, plain) if first else (plain, other)
+    append_ledger(one.slice(0, 4), tmp_path / "l")
+    report = append_ledger(two, tmp_path / "l")
+    assert (report.held, report.kept) == (4, 1)
 
 
 def test_only_the_ids_themselves_say_that_an_id_is_known(
@@ -289,10 +333,26 @@ def test_a_damaged_file_is_named_before_anything_is_written(
 
 def test_a_ledger_of_another_format_is_refused(frame: pd.DataFrame, grown: Path) -> None:
     path = grown / "manifest.json"
-    path.write_text(path.read_text().replace('"format": 3', '"format": 2'))
+    other = json.loads(path.read_text()) | {"format": 2, "a_fact": "that only it has"}
+    del other["seal"]
+    path.write_text(json.dumps(other))
     for use in (read_ledger, lambda at: append_ledger(frame, at)):
         with pytest.raises(ContractError, match="format 2, this version reads format 3"):
             use(grown)
+
+
+def test_a_manifest_says_the_same_in_any_order(frame: pd.DataFrame, tmp_path: Path) -> None:
+    many = pd.concat([frame] * 3, ignore_index=True)
+    many["event_id"] = [f"e{n}" for n in range(15)]
+    many["user_id"] = [f"u{n}" for n in range(15, 0, -1)]
+    many["known_ts"] = many["known_ts"].max() + pd.to_timedelta(np.arange(15), "D")
+    many["known_ts"] = many["known_ts"].dt.as_unit("us")
+    for n in range(15):
+        append_ledger(many.iloc[[n]], tmp_path / "l")
+    before = values(read_ledger(tmp_path / "l"))
+    path = tmp_path / "l" / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()), sort_keys=True))
+    assert values(read_ledger(tmp_path / "l")) == before
 
 
 @pytest.mark.parametrize("name", ["part-2.parquet", "dict/cause-2.parquet", "notes.txt"])

@@ -53,6 +53,12 @@ def test_gaps_seasons_and_campaigns_are_not_taken_for_it(seed: int) -> None:
         assert found(frame.assign(x=np.where(filled, 1.0, np.nan))) == []
 
 
+def test_a_column_without_a_value_is_empty_at_any_age() -> None:
+    frame = ledger_with(1)
+    for kind in ("boolean", "Int64", "Float64", "str"):
+        assert found(frame.assign(x=pd.Series(None, frame.index, dtype=kind))) == []
+
+
 def test_the_interval_of_a_share_holds_it() -> None:
     rng = np.random.default_rng(0)
     for share in (0.01, 0.3):

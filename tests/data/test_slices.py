@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
 from data.errors import ContractError
+from data.folder import read_manifest
 from data.ingest import append_ledger, write_ledger_table
 from data.ledger import Ledger
 from data.market import World, simulate
@@ -110,3 +112,34 @@ def test_damage_and_unknown_columns_are_named(folder: LedgerFolder) -> None:
     path.write_bytes(raw[:-1])
     with pytest.raises(ContractError, match=r"part-1\.parquet has"):
         folder.read(["user_id"])
+
+
+@pytest.mark.parametrize("cents", [2000, None])
+def test_a_ledger_that_is_built_again_meanwhile_is_not_mixed(
+    frame: pd.DataFrame, tmp_path: Path, cents: int | None
+) -> None:
+    """Not even if all its files have the sizes they had."""
+    write_ledger_table(frame, tmp_path / "l")
+    opened = open_folder(tmp_path / "l")
+    sizes = [f["bytes"] for f in opened.manifest.files.values()]
+    frame.loc[1, "amount_cents"] = cents
+    write_ledger_table(frame, tmp_path / "l")
+    again = [f["bytes"] for f in read_manifest(tmp_path / "l").files.values()]
+    assert (sizes == again) == (cents is not None)
+    for use in (
+        lambda: opened.read(["amount_cents"]),
+        lambda: opened.census("user_id"),
+        lambda: list(opened.streamed(["amount_cents"])),
+        lambda: opened.dictionary("case_id"),
+    ):
+        with pytest.raises(ContractError, match="was replaced while it was read"):
+            use()
+
+
+def test_a_ledger_that_grows_meanwhile_is_read_as_it_was(
+    frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    write_ledger_table(frame.iloc[:4], tmp_path / "l")
+    opened = open_folder(tmp_path / "l")
+    append_ledger(frame, tmp_path / "l")
+    assert opened.read(["amount_cents"])["amount_cents"].values.tolist() == [1000, 2500, 1000, 1000]

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -192,3 +193,12 @@ def test_any_unit_and_zone_of_a_time_column_is_read(
     at = table.column_names.index("event_ts")
     kind = pa.timestamp(unit, tz=zone)
     assert check(table.set_column(at, "event_ts", table.column(at).cast(kind))).ok
+
+
+def test_sums_are_those_of_numbers_not_of_ids(frame: pd.DataFrame) -> None:
+    """A column is a number by its declaration, whatever its name ends in."""
+    large = 2**62 + np.arange(5)
+    assert check(frame.assign(evidence_hash=large)).ok
+    contract = load_contract().adding(columns={"weight_id": "int"})
+    with pytest.raises(ContractError, match="the sum of column 'weight_id' does not fit 64 bits"):
+        check(frame.assign(weight_id=large), contract=contract)

@@ -13,6 +13,7 @@ from data.market import World, simulate
 from pipelines.audit import AuditResult, run_audit
 from pipelines.cli import main
 from pipelines.commands import AuditConfig
+from pipelines.findings import of_aucs
 
 DAY = pd.Timedelta(days=1)
 
@@ -222,3 +223,20 @@ def test_an_older_version_without_a_column_is_compared_as_far_as_it_goes(tmp_pat
         "refund_requested column evidence_count"
     ]
     assert any("has no evidence_count" in line for line in result.looked_at)
+
+
+def test_a_ledger_lacks_columns_of_the_contract(tmp_path: Path) -> None:
+    """They are null now and then: nothing differs, and nothing is left uncompared."""
+    events = shop(6).drop(columns=["evidence_hash", "device_id", "merchant_rating"])
+    before = events[events["known_ts"] < events["known_ts"].max() - 30 * DAY]
+    result = audited(events, tmp_path, before)
+    assert not result.found, result.text()
+    assert sum(" cells of " in line for line in result.looked_at) == 4
+
+
+def test_a_page_names_a_few_of_many_columns_that_prove_nothing() -> None:
+    row = {"auc": 0.95, "lower": 0.3, "upper": 1.0, "bad": 1, "good": 60, "score": "its value"}
+    table = pd.DataFrame([{"column": f"c{n}", **row} for n in range(40)])
+    found, lines = of_aucs("y_abuse", table, 61, 0.9)
+    assert found == []
+    assert [sum(word in line for line in lines) for word in ("too few", "of 37 more")] == [3, 1]

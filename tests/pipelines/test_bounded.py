@@ -1,12 +1,17 @@
 """A ledger that memory does not hold is scored in slices, with the same bytes as a result."""
 
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from data.errors import UsageError
+from data.errors import StorageError, UsageError
+from data.lock import held
 from features.parts import BASE
 from pipelines import engines
 from pipelines.bounded import BoundedEngine
@@ -83,3 +88,43 @@ def test_memory_is_a_size_and_too_little_of_it_says_so(
         run_features(replace(config, memory="1GiB"))
     assert not (tmp_path / "x.parquet").exists()
     assert len(in_slices) == 1
+
+
+def test_a_place_that_takes_no_folder_and_a_full_disk_are_named(
+    ledger_path: Path, tmp_path: Path, in_slices: list[BoundedEngine]
+) -> None:
+    (tmp_path / "file").touch()
+    config = FeaturesConfig(ledger=ledger_path, out=tmp_path / "file" / "x.parquet", memory=ROOM)
+    with pytest.raises(StorageError, match="file: cannot write"):
+        run_features(config)
+    out = tmp_path / "x.parquet"
+    with limited(100), pytest.raises(StorageError, match="waits to be joined: File too large"):
+        run_features(replace(config, out=out))
+    assert in_slices
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@contextmanager
+def limited(size: int) -> Iterator[None]:
+    """No file of this process may become larger."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    former = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, former)
+
+
+def test_what_a_killed_job_left_is_swept_and_what_a_live_one_holds_is_not(
+    ledger_path: Path, tmp_path: Path, in_slices: list[BoundedEngine]
+) -> None:
+    dead, alive = tmp_path / ".tmp-features-dead", tmp_path / ".tmp-features-alive"
+    for place in (dead, alive):
+        place.mkdir()
+        (place / "0.0").write_bytes(b"0" * 99)
+    with held(alive):
+        run_features(FeaturesConfig(ledger=ledger_path, out=tmp_path / "x.parquet", memory=ROOM))
+    assert in_slices
+    assert sorted(p.name for p in tmp_path.iterdir()) == [alive.name, "x.parquet"]

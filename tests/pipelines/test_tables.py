@@ -3,7 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
-from pipelines.tables import stamped, write_table
+from pipelines.tables import append_tables, stamped, write_table
 
 
 def frame() -> pd.DataFrame:
@@ -20,3 +20,14 @@ def test_the_same_table_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_a_csv_is_plain_text(tmp_path: Path) -> None:
     path = write_table(stamped(frame(), {"run_id": "r"}), tmp_path / "t.csv")
     assert path.read_text() == "user_id,p,run_id\na,0.1,r\nb,,r\n"
+
+
+def test_texts_without_a_value_are_texts(tmp_path: Path) -> None:
+    """As texts of which only some rows of the ledger have one: no table changes its types."""
+    none = pd.Series(pd.Categorical([None, None], categories=pd.Index([], dtype="str")))
+    unused = pd.Series(pd.Categorical([None, None], categories=pd.Index(["a"], dtype="str")))
+    one, two = (pd.DataFrame({"reason": v}) for v in (none, unused))
+    written = [write_table(t, tmp_path / "t.parquet").read_bytes() for t in (one, two)]
+    assert written[0] == written[1]
+    append_tables(iter([one, two]), tmp_path / "both.parquet")
+    assert pd.read_parquet(tmp_path / "both.parquet")["reason"].isna().tolist() == [True] * 4
