@@ -1,8 +1,10 @@
 """The loops over windows: one idea per function, plain arrays in and out, compiled once and cached.
 
 All of them read a grouped log (`features.sorting`). `word` and `bit` say which of its events are in
-the set; `pos[edge, decision]` holds positions in the decisions' own order, and `lo` and `hi` name
-the two edges of each window. Results go to `out[row]`, one contiguous row per feature.
+the set; `pos[edge, decision]` holds positions, and `lo` and `hi` name the two edges of each window.
+Most see the decisions in their own order, and write to `out[row]`, one contiguous row per feature.
+Those that walk through the events of an entity (`ages`, `largest`, `distinct`) see its decisions by
+time, `first` says which, and what is found waits in the same order: `found[window, decision]`.
 """
 
 from typing import Any, Final
@@ -154,32 +156,6 @@ def streak(
 
 
 @njit(cache=True, nogil=True)
-def ages(
-    word: Bits, bits: Bits, log_ts: Ints, start: Shorts, first: Shorts, order: Shorts, as_of: Ints,
-    pos: Shorts, member: Ints, lo: Ints, hi: int, rows: Ints, out: Floats,
-) -> None:  # fmt: skip
-    """Days from the last event of every window that ends at edge `hi`, of several sets in one walk.
-
-    Window w is over set `bits[member[w]]`.
-    """
-    one = np.uint64(1)
-    last = np.empty(bits.size, np.int64)
-    for s in range(start.size - 1):
-        p = start[s]
-        last[:] = p
-        for n in range(first[s], first[s + 1]):
-            i = np.uint32(order[n])
-            while p < pos[hi, i]:
-                p += 1
-                for b in range(bits.size):
-                    last[b] = p if (np.uint64(word[p]) >> bits[b]) & one else last[b]
-            for w in range(rows.size):
-                q = last[member[w]]
-                found = q > pos[lo[w], i]
-                out[rows[w], i] = (as_of[i] - log_ts[q]) / DAY_US if found else np.nan
-
-
-@njit(cache=True, nogil=True)
 def tenure(
     after: Ints, log_ts: Ints, as_of: Ints, pos: Shorts, lo: Ints, hi: Ints, rows: Ints, out: Floats
 ) -> None:
@@ -192,9 +168,34 @@ def tenure(
 
 
 @njit(cache=True, nogil=True)
+def ages(
+    word: Bits, bits: Bits, log_ts: Ints, start: Shorts, first: Shorts, as_of: Ints, pos: Shorts,
+    member: Ints, lo: Ints, hi: int, found: Floats,
+) -> None:  # fmt: skip
+    """Days from the last event of every window that ends at edge `hi`, of several sets in one walk.
+
+    Window w is over set `bits[member[w]]`.
+    """
+    one = np.uint64(1)
+    last = np.empty(bits.size, np.int64)
+    for s in range(start.size - 1):
+        p = start[s]
+        last[:] = p
+        for n in range(first[s], first[s + 1]):
+            while p < pos[hi, n]:
+                p += 1
+                for b in range(bits.size):
+                    last[b] = p if (np.uint64(word[p]) >> bits[b]) & one else last[b]
+            for w in range(lo.size):
+                q = last[member[w]]
+                there = q > pos[lo[w], n]
+                found[w, n] = (as_of[n] - log_ts[q]) / DAY_US if there else np.nan
+
+
+@njit(cache=True, nogil=True)
 def largest(
-    word: Bits, bit: int, values: Floats, start: Shorts, first: Shorts, order: Shorts,
-    pos: Shorts, lo: Ints, hi: int, rows: Ints, out: Floats,
+    word: Bits, bit: int, values: NDArray[Any], start: Shorts, first: Shorts, pos: Shorts,
+    lo: Ints, hi: int, found: Floats,
 ) -> None:  # fmt: skip
     """Largest value of every window that ends at edge `hi`.
 
@@ -207,17 +208,16 @@ def largest(
     for s in range(start.size - 1):
         depth, p = 0, start[s]
         for n in range(first[s], first[s + 1]):
-            i = order[n]
-            while p < pos[hi, i]:
+            while p < pos[hi, n]:
                 p += 1
                 if (np.uint64(word[p]) >> shift) & one:
                     while depth and values[stack[depth - 1]] <= values[p]:
                         depth -= 1
                     stack[depth] = p
                     depth += 1
-            for w in range(rows.size):
-                at = np.searchsorted(stack[:depth], pos[lo[w], i], side="right")
-                out[rows[w], i] = values[stack[at]] if at < depth else np.nan
+            for w in range(lo.size):
+                at = np.searchsorted(stack[:depth], pos[lo[w], n], side="right")
+                found[w, n] = values[stack[at]] if at < depth else np.nan
 
 
 @njit(cache=True, nogil=True)
@@ -250,19 +250,18 @@ def neighbours(
 
 @njit(cache=True, nogil=True)
 def distinct(
-    before: Shorts, after: Shorts, start: Shorts, first: Shorts, order: Shorts,
-    pos: Shorts, lo: Ints, hi: Ints, rows: Ints, out: Floats,
+    before: Shorts, after: Shorts, start: Shorts, first: Shorts, pos: Shorts,
+    lo: Ints, hi: Ints, found: Floats,
 ) -> None:  # fmt: skip
     """Different codes in every window: the events without an equal one earlier in the window."""
-    for w in range(rows.size):
+    for w in range(lo.size):
         for s in range(start.size - 1):
             low, high, count = start[s], start[s], 0
             for n in range(first[s], first[s + 1]):
-                i = order[n]
-                while high < pos[hi[w], i]:
+                while high < pos[hi[w], n]:
                     high += 1
                     count += before[high] <= low
-                while low < pos[lo[w], i]:
+                while low < pos[lo[w], n]:
                     low += 1
                     count -= after[low] > high
-                out[rows[w], i] = count
+                found[w, n] = count

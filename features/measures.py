@@ -27,11 +27,15 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Work:
-    """What every measure of an entity reads, where it writes, and scratch space (`total`)."""
+    """What every measure of an entity reads, where it writes, and scratch space (`total`).
+
+    `pos` is in the decisions' own order, `walk` by entity and time, as `log.order` has them.
+    """
 
     ledger: Ledger
     log: Grouped
     pos: NDArray[np.int32]
+    walk: NDArray[np.int32]
     as_of: Ints
     out: Floats
     total: Ints
@@ -78,9 +82,10 @@ def fill_entity(
     """
     log = group(plan, ledger, asked, by_time)
     edges = np.array(plan.edges, np.int64)
-    by_entity = sorting.bounds(log.ts, log.start, log.first, as_of[log.order], edges)
-    pos = sorting.put_back(by_entity, log.order)
-    work = Work(ledger, log, pos, as_of, out, np.empty(len(log.ts), np.int64))
+    walk = sorting.bounds(log.ts, log.start, log.first, as_of[log.order], edges)
+    pos = np.empty_like(walk)
+    sorting.put_back(walk, log.order, np.arange(len(edges)), pos)
+    work = Work(ledger, log, pos, walk, as_of, out, np.empty(len(log.ts), np.int64))
     for measure in plan.measures:
         if measure.aggregate in FAMILIES and not work.integer_sum(measure):
             FAMILIES[measure.aggregate](measure, work)
@@ -158,10 +163,12 @@ def _ages(measures: Sequence[Measure], w: Work) -> None:
     for end in np.unique(found[1]):
         at = found[1] == end
         lo, _, rows, _ = found[:, at]
+        ages = np.empty((len(rows), len(log.order)))
         kernels.ages(
-            word, bits, log.ts, log.start, log.first, log.order, w.as_of,
-            w.pos, member[at], lo, end, rows, w.out,
+            word, bits, log.ts, log.start, log.first, w.as_of[log.order], w.walk,
+            member[at], lo, end, ages,
         )  # fmt: skip
+        sorting.put_back(ages, log.order, rows, w.out)
 
 
 def _tenure(m: Measure, w: Work) -> None:
@@ -180,13 +187,12 @@ def _streak(m: Measure, w: Work) -> None:
 
 def _max(m: Measure, w: Work) -> None:
     lo, hi, rows, _ = _leaves(m)
-    log, values = w.log, w.numbers(m).astype(np.float64)
+    log, values = w.log, w.numbers(m)
     for end in np.unique(hi):
         at = hi == end
-        kernels.largest(
-            *w.word(m.member), values, log.start, log.first, log.order,
-            w.pos, lo[at], end, rows[at], w.out,
-        )  # fmt: skip
+        found = np.empty((int(at.sum()), len(log.order)))
+        kernels.largest(*w.word(m.member), values, log.start, log.first, w.walk, lo[at], end, found)
+        sorting.put_back(found, log.order, rows[at], w.out)
 
 
 def _distinct(m: Measure, w: Work) -> None:
@@ -194,7 +200,9 @@ def _distinct(m: Measure, w: Work) -> None:
     log, (codes, size) = w.log, w.codes(m)
     seen = np.full(size, -1, np.int32)
     before, after = kernels.neighbours(*w.word(m.member), codes, log.start, seen)
-    kernels.distinct(before, after, log.start, log.first, log.order, w.pos, lo, hi, rows, w.out)
+    found = np.empty((len(rows), len(log.order)))
+    kernels.distinct(before, after, log.start, log.first, w.walk, lo, hi, found)
+    sorting.put_back(found, log.order, rows, w.out)
 
 
 FAMILIES: Final[dict[str, Callable[[Measure, Work], None]]] = {

@@ -119,13 +119,11 @@ def _known(log_ts: Ints, begin: np.uint64, size: np.uint64, stop: np.int64) -> n
 
 
 @njit(cache=True, nogil=True)
-def put_back(pos: Shorts, order: Shorts) -> Shorts:
-    """The positions in the decisions' own order."""
-    found = np.empty_like(pos)
-    for k in range(pos.shape[0]):
+def put_back(found: NDArray[Any], order: Shorts, rows: Ints, out: NDArray[Any]) -> None:
+    """Rows that lie by entity, put into the decisions' own order and where they belong."""
+    for k in range(rows.size):
         for n in range(order.size):
-            found[k, order[n]] = pos[k, n]
-    return found
+            out[rows[k], np.uint32(order[n])] = found[k, n]
 
 
 @njit(cache=True, nogil=True)
