@@ -16,6 +16,7 @@ from typing import Any, Literal, NoReturn, Protocol, get_args, get_origin, get_t
 from data.errors import UsageError, UserError, nearest
 from pipelines.commands import COMMANDS, Tell
 from pipelines.config import plain_type, resolve
+from pipelines.memory import keep_freed
 from pipelines.stopping import Stop, listening
 
 EXIT_CODES = """exit codes:
@@ -45,6 +46,7 @@ class Result(Protocol):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is returned, and nothing but `SystemExit` raised."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads sleep: jobs share cores
+    keep_freed()
     with listening() as stop:
         try:
             return _run(parse(argv), stop)

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from pipelines.memory import keep_freed
+
 
 def measured(module: str, way: str, folder: Path) -> dict[str, Any]:
     """The measurement, taken in a fresh process."""
@@ -25,6 +27,7 @@ def measured(module: str, way: str, folder: Path) -> dict[str, Any]:
 
 
 def main(module: str, way: str, folder: str) -> None:
+    keep_freed()  # as every command does
     work = importlib.import_module(module).WAYS[way]
     runs = []
     for _ in range(2):
