@@ -2,8 +2,8 @@
 
 In: a ledger folder, decisions, a number of bytes. Out: the columns of `features.engine`, bit for
 bit, a block of decisions at a time. A window needs the events of one id only; so the ids of each
-entity are dealt into shares, which are read, and a share into turns, which the kernel takes: what
-it holds of an event is several times what is read. What it says of a turn waits in a scratch folder
+entity are dealt into shares, which are read, and a share into hands, which the kernel takes: what
+it holds of an event is several times what is read. What it says of a hand waits in a scratch folder
 until all entities are done.
 """
 
@@ -34,8 +34,8 @@ from features.ring_plan import RingPlan
 BLOCK: Final = 1 << 17  # decisions whose columns are in memory at one time
 GIB: Final = 1 << 30
 BASE: Final = GIB  # the interpreter, the libraries, and what their allocators keep
-TURN: Final = GIB  # what the kernel works in: memory that is touched first costs more than any
-THREADS: Final = 2  # turns at one time, if they fit
+HAND: Final = GIB  # what the kernel works in: pages touched for the first time cost more than sums
+THREADS: Final = 2  # hands at one time, if they fit
 Told = Callable[[int, int], None]
 Ints = NDArray[np.int64]
 
@@ -123,15 +123,15 @@ def _held(cases: pd.DataFrame, asked: Asked, folder: LedgerFolder) -> int:
 def _shares(
     plan: EntityPlan, folder: LedgerFolder, codes: NDArray[np.int32], room: int
 ) -> Iterator[Share]:
-    """As few shares as fit into the room beside the turns."""
+    """As few shares as fit into the room beside the hands at work."""
     events = folder.census(plan.entity[0], plan.types)
     decisions = np.bincount(np.maximum(codes, 0) % RESIDUES, minlength=RESIDUES)
     read_bytes, worked_bytes = _event_bytes(plan, folder)
     read = events * read_bytes
     worked = events * worked_bytes + decisions * _decision_bytes(plan)
-    turn = max(int(worked.max()), min(TURN, room // (2 * THREADS)))
-    threads = THREADS if THREADS * turn + read.max() <= room else 1
-    left = room - threads * turn
+    hand = max(int(worked.max()), min(HAND, room // (2 * THREADS)))
+    threads = THREADS if THREADS * hand + read.max() <= room else 1
+    left = room - threads * hand
     if left < read.max():
         raise UsageError(
             f"a share of '{plan.entity[0]}' that cannot be split needs more memory",
@@ -140,7 +140,7 @@ def _shares(
         )
     for share in _filled(read, left, np.arange(RESIDUES)):
         hands, sizes = np.full(RESIDUES, NO_HAND, np.int16), []
-        for number, residues in enumerate(_filled(worked, turn, share)):
+        for number, residues in enumerate(_filled(worked, hand, share)):
             hands[residues] = number
             sizes.append(int(events[residues].sum()))
         yield Share(plan, folder, hands, tuple(sizes), threads)
@@ -183,7 +183,7 @@ def _run(share: Share, asked: Asked, as_of: Ints, own: Own | None, name: Path) -
 
     def one(hand: int) -> Aside:
         at = np.flatnonzero(hand_of == hand)
-        theirs = {key: asked[key][at] for key in plan.entity}
+        theirs = {k: asked[k][at] for k in plan.entity}
         out = np.empty((len(share.plan.rows), len(at)), np.float64)
         order = np.argsort(as_of[at], kind="stable")
         mine = own.take(at) if own else None
@@ -212,5 +212,5 @@ def _event_bytes(plan: EntityPlan, folder: LedgerFolder) -> tuple[int, int]:
 
 
 def _decision_bytes(plan: EntityPlan) -> int:
-    """What the kernel holds of a decision: both forms of its positions, its results, its place."""
-    return 8 * len(plan.edges) + 8 * len(plan.rows) + 64
+    """What the kernel holds of a decision: positions and results, both in two orders, and more."""
+    return 8 * len(plan.edges) + 16 * len(plan.rows) + 64
