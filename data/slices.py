@@ -5,7 +5,7 @@ for, in the ledger's order and every page verified; nothing else stays in memory
 the events into several ledgers by the ids of a key.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -79,6 +79,7 @@ class LedgerFolder:
         *,
         types: Collection[str] | None = None,
         placed: bool = False,
+        seldom: Collection[str] = (),
     ) -> Ledger:
         """The events of some types.
 
@@ -87,6 +88,7 @@ class LedgerFolder:
         columns : what to read; `event_type` and `known_ts` come with it.
         types : event types; all by default.
         placed : say where the events stand in the whole ledger.
+        seldom : further columns, read whenever they are asked for, and not held.
 
         Raises
         ------
@@ -96,7 +98,12 @@ class LedgerFolder:
         found = self._growing(names, len(self), placed=placed)
         for (kept,) in self._chunks(names, types):
             found.add(*kept)
-        return self._ledger(found)
+        ledger = self._ledger(found)
+        self._check(tuple(seldom))
+        if seldom:
+            late = _Seldom(self, ledger.columns, (*names, *seldom), types)
+            ledger = replace(ledger, columns=late)
+        return ledger
 
     def deal(
         self,
@@ -270,6 +277,34 @@ def _at(rows: Rows, values: NDArray[Any], valid: Mask | None) -> Values:
     if len(rows) == len(values):
         return values, valid
     return values.take(rows), None if valid is None else valid.take(rows)
+
+
+class _Seldom(Mapping[str, Column]):
+    """Columns of a slice, some of which are read anew each time they are asked for."""
+
+    def __init__(
+        self,
+        folder: LedgerFolder,
+        held: Mapping[str, Column],
+        names: tuple[str, ...],
+        types: Collection[str] | None,
+    ) -> None:
+        self._folder, self._held, self._types = folder, held, types
+        self._names = dict.fromkeys(names)
+
+    def __getitem__(self, name: str) -> Column:
+        if name in self._held or name not in self._names:
+            return self._held[name]
+        return self._folder.read([name], types=self._types)[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 @dataclass

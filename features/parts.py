@@ -115,9 +115,11 @@ def _dictionaries(names: Iterable[str], folder: LedgerFolder) -> Ledger:
 
 
 def _held(cases: pd.DataFrame, asked: Asked, folder: LedgerFolder) -> int:
-    """Bytes that stay in memory all the time."""
+    """Bytes that stay in memory all the time; ids of cases are codes of the same dictionaries."""
     dictionaries = sum(int(d.memory_usage()) for d in folder.dictionaries.values())
-    return int(cases.memory_usage().sum()) + sum(a.nbytes for a in asked.values()) + dictionaries
+    columns = (cases[name].array for name in cases)
+    held = sum(c.codes.nbytes if isinstance(c, pd.Categorical) else c.nbytes for c in columns)
+    return held + sum(a.nbytes for a in asked.values()) + dictionaries
 
 
 def _shares(
@@ -159,9 +161,9 @@ def _filled(load: Ints, room: int, among: Ints) -> Iterator[Ints]:
 
 def _whole(plan: RingPlan, folder: LedgerFolder, decisions: int, room: int) -> Share:
     """Rings in one piece."""
-    theirs = sharers(plan, folder)
-    events, users = counted(theirs), len(folder.dictionary("user_id"))
-    load = ring_bytes(plan, events, users, decisions)
+    theirs, linked = sharers(plan, folder)
+    events = counted(theirs)
+    load = ring_bytes(plan, folder, events, linked, decisions)
     if load > room:
         raise UsageError(
             "rings, which cannot be split, need more memory",

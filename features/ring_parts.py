@@ -13,8 +13,8 @@ from features import ring_kernels
 from features.ring_plan import RingPlan
 
 
-def sharers(plan: RingPlan, folder: LedgerFolder) -> LedgerFolder:
-    """The folder without the users who never had an identity in common with another user.
+def sharers(plan: RingPlan, folder: LedgerFolder) -> tuple[LedgerFolder, int]:
+    """The folder without the users who never had an identity in common with another, and the rest.
 
     A user whom a hub keeps out stays: that one made it a hub.
     """
@@ -23,14 +23,18 @@ def sharers(plan: RingPlan, folder: LedgerFolder) -> LedgerFolder:
         first = np.full(len(folder.dictionary(column)), ring_kernels.NOBODY, np.int32)
         for users, keys in folder.streamed(("user_id", column)):
             ring_kernels.sharing(users, keys, first, shares)
-    return folder.without("user_id", np.flatnonzero(~shares))
+    return folder.without("user_id", np.flatnonzero(~shares)), int(shares.sum())
 
 
-def ring_bytes(plan: RingPlan, events: int, users: int, decisions: int) -> int:
-    """What the rings hold at most: as read, as linked, as counted; per user; per decision."""
+def ring_bytes(
+    plan: RingPlan, folder: LedgerFolder, events: int, linked: int, decisions: int
+) -> int:
+    """What the rings hold at most: as read, as linked, as counted; per id, user and decision."""
     cells = len(plan.measures) + 1
     event = 8 + 9 * len(plan.columns) + 52 * len(plan.links.caps) + 32 + 8 * cells
-    return events * event + users * (16 * cells + 32) + decisions * (8 * cells + 64)
+    ids = sum(len(folder.dictionary(column)) for column in plan.links.caps)
+    users = 16 * len(folder.dictionary("user_id")) + linked * (16 * cells + 32)
+    return events * event + 24 * ids + users + decisions * (8 * cells + 64)
 
 
 def counted(folder: LedgerFolder) -> int:

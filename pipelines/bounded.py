@@ -31,6 +31,8 @@ from pipelines.track import SETS
 
 WAITING: Final = ".tmp-features-"
 
+HELD_BYTES: Final = 4 + 8 + 4 + 4 + 8  # of an event in a slice: type, time, user, case, place
+
 
 @dataclass(frozen=True)
 class BoundedEngine:
@@ -102,7 +104,7 @@ class BoundedEngine:
             definitions,
             self.folder,
             cases,
-            memory=self.memory,
+            memory=self.memory - HELD_BYTES * len(ledger),
             scratch=self.scratch,
             case=case,
             told=told,
@@ -137,8 +139,8 @@ def bounded(
 
 
 def read_slice(folder: LedgerFolder, task: Task) -> Ledger:
-    """The requests and what became of them."""
+    """The requests and what became of them; what they say is read when a spine asks for it."""
     types = {t for events in (*task.sets_of_spine(), *SETS) for t in events.types}
-    present = folder.manifest.columns
-    columns = [name for name in present if name in task.columns_of_spine()]
-    return folder.read(columns, types=types, placed=True)
+    held = ["user_id", task.case]
+    seldom = [n for n in folder.manifest.columns if n in task.columns_of_spine() and n not in held]
+    return folder.read(held, types=types, placed=True, seldom=seldom)

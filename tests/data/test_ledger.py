@@ -2,11 +2,12 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from data.errors import ContractError
-from data.ledger import ledger_of
+from data.ledger import Column, ledger_of
 
 
 @pytest.mark.parametrize("order", [["x", "b", "a"], ["a", "b", "x"]])
@@ -56,3 +57,14 @@ def test_numbers_are_not_looked_for_among_texts(
     for nothing in ("float64", "str", "object", "Int64"):
         assert codes([None, None], nothing) == [-1, -1]
     assert codes([]) == []
+
+
+def test_ids_are_not_hashed_to_be_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hash table of all ids of a large ledger takes gigabytes, and stays."""
+    column = Column("code", np.array([2, -1, 0], np.int32), dictionary=pd.Index(["a", "b", "c"]))
+    expected = pd.Categorical(["c", None, "a"], categories=["a", "b", "c"])
+    found = column.decode(column.values)
+    pd.testing.assert_series_equal(found, pd.Series(expected), check_category_order=True)
+    hashed = property(lambda _index: pytest.fail("the dictionary was hashed"))
+    monkeypatch.setattr(pd.Index, "is_unique", hashed)
+    assert column.decode(column.values).array.codes.tolist() == [2, -1, 0]

@@ -59,6 +59,7 @@ def test_every_kind_of_slice(folder: LedgerFolder) -> None:
     hands[::7], hands[3::7] = 0, 1
     same(folder.read(COLUMNS), whole, np.ones(len(whole), bool))
     same(folder.read(COLUMNS, types=TYPES), whole, mine)
+    same(folder.read(COLUMNS[:2], types=TYPES, seldom=COLUMNS[2:]), whole, mine)
     for asked, rows in ((None, np.ones(len(whole), bool)), (TYPES, mine)):
         theirs = [rows & (case >= 0) & (hands[case % RESIDUES] == hand) for hand in range(2)]
         sizes = [int(t.sum()) for t in theirs]
@@ -96,6 +97,18 @@ def test_hands_partition_the_events_of_a_key(folder: LedgerFolder) -> None:
     assert sum(len(p) for p in parts) == known
     seen = [set(p["case_id"].values.tolist()) for p in parts]
     assert sum(map(len, seen)) == len(set().union(*seen))
+
+
+def test_columns_read_seldom_are_not_held(folder: LedgerFolder) -> None:
+    part = folder.read(["user_id"], types=TYPES, seldom=["reason", "amount_cents"])
+    assert list(part.columns) == ["event_type", "known_ts", "user_id", "reason", "amount_cents"]
+    assert part["user_id"] is part["user_id"]
+    assert part["reason"] is not part["reason"]
+    assert "case_id" not in part
+    with pytest.raises(ContractError, match="no column 'case_id'"):
+        part["case_id"]
+    with pytest.raises(ContractError, match="no column 'amount_cent'"):
+        folder.read(["user_id"], seldom=["amount_cent"])
 
 
 def test_damage_and_unknown_columns_are_named(folder: LedgerFolder) -> None:
