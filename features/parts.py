@@ -28,7 +28,7 @@ from features.grouping import Asked, asked_codes
 from features.kernels import LANES
 from features.own_case import REQUEST, Own, own_cases
 from features.plan import EntityPlan, Part, compile_plan
-from features.ring_parts import counted, ring_bytes, sharers
+from features.ring_parts import ring_bytes, sharers
 from features.ring_plan import RingPlan
 
 BLOCK: Final = 1 << 17  # decisions whose columns are in memory at one time
@@ -161,16 +161,15 @@ def _filled(load: Ints, room: int, among: Ints) -> Iterator[Ints]:
 
 def _whole(plan: RingPlan, folder: LedgerFolder, decisions: int, room: int) -> Share:
     """Rings in one piece."""
-    theirs, linked = sharers(plan, folder)
-    events = counted(theirs)
-    load = ring_bytes(plan, folder, events, linked, decisions)
+    theirs = sharers(plan, folder)
+    load = ring_bytes(plan, theirs, decisions)
     if load > room:
         raise UsageError(
             "rings, which cannot be split, need more memory",
             where=str(folder.path),
             fix=f"give {-(-(load - room) // GIB)} GiB more, or leave the rings out of the task",
         )
-    return Share(plan, theirs, np.zeros(RESIDUES, np.int16), (events,), 1)
+    return Share(plan, theirs.folder, np.zeros(RESIDUES, np.int16), (theirs.events,), 1)
 
 
 def _run(share: Share, asked: Asked, as_of: Ints, own: Own | None, name: Path) -> list[Aside]:

@@ -65,8 +65,12 @@ def meetings(
 
 
 @njit(cache=True, nogil=True)
-def sharing(user: Shorts, key: Shorts, first: Shorts, shares: NDArray[np.bool_]) -> None:
-    """Mark who has an identity in common with another; `first` holds each one's first user."""
+def sharing(user: Shorts, key: Shorts, first: Shorts, shares: NDArray[np.bool_]) -> int:
+    """Mark who has an identity in common with another; `first` holds each one's first user.
+
+    Returns how many events there are at an identity of another user: no more links can there be.
+    """
+    links = 0
     for j in range(key.size):
         k, u = key[j], user[j]
         if k < 0 or u < 0:
@@ -75,6 +79,8 @@ def sharing(user: Shorts, key: Shorts, first: Shorts, shares: NDArray[np.bool_])
             first[k] = u
         elif first[k] != u:
             shares[u] = shares[first[k]] = True
+            links += 1
+    return links
 
 
 @njit(cache=True, nogil=True)

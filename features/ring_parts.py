@@ -5,39 +5,54 @@ nobody at any time, and what computing the rings on it takes. Rings are computed
 the rest anybody may be linked with anybody.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
-from numpy.typing import NDArray
 
 from data.slices import LedgerFolder
 from features import ring_kernels
 from features.ring_plan import RingPlan
 
 
-def sharers(plan: RingPlan, folder: LedgerFolder) -> tuple[LedgerFolder, int]:
-    """The folder without the users who never had an identity in common with another, and the rest.
+@dataclass(frozen=True)
+class Sharers:
+    """The users who ever had an identity in common with another: their events alone, and counts.
 
-    A user whom a hub keeps out stays: that one made it a hub.
+    `links` : how many links there are at most. A user whom a hub keeps out is among them: that one
+    made it a hub.
     """
+
+    folder: LedgerFolder
+    users: int
+    events: int
+    links: int
+
+
+def sharers(plan: RingPlan, folder: LedgerFolder) -> Sharers:
+    """Who may be linked with whom, in one pass over each key column and one over the users."""
     shares = np.zeros(len(folder.dictionary("user_id")), np.bool_)
+    links = 0
     for column in plan.links.caps:
         first = np.full(len(folder.dictionary(column)), ring_kernels.NOBODY, np.int32)
         for users, keys in folder.streamed(("user_id", column)):
-            ring_kernels.sharing(users, keys, first, shares)
-    return folder.without("user_id", np.flatnonzero(~shares)), int(shares.sum())
+            links += ring_kernels.sharing(users, keys, first, shares)
+    theirs = folder.without("user_id", np.flatnonzero(~shares))
+    events = int(theirs.census("user_id").sum())
+    return Sharers(theirs, int(shares.sum()), events, links)
 
 
-def ring_bytes(
-    plan: RingPlan, folder: LedgerFolder, events: int, linked: int, decisions: int
-) -> int:
-    """What the rings hold at most: as read, as linked, as counted; per id, user and decision."""
+def ring_bytes(plan: RingPlan, theirs: Sharers, decisions: int) -> int:
+    """What the rings hold at most: of events as read and counted, links, ids, users, decisions."""
     cells = len(plan.measures) + 1
-    event = 8 + 9 * len(plan.columns) + 52 * len(plan.links.caps) + 32 + 8 * cells
-    ids = sum(len(folder.dictionary(column)) for column in plan.links.caps)
-    users = 16 * len(folder.dictionary("user_id")) + linked * (16 * cells + 32)
-    return events * event + 24 * ids + users + decisions * (8 * cells + 64)
-
-
-def counted(folder: LedgerFolder) -> int:
-    """How many events a folder's users have."""
-    total: NDArray[np.int64] = folder.census("user_id")
-    return int(total.sum())
+    summed = {m.column for m in plan.measures if m.column is not None}
+    event = 8 + 9 * len(plan.columns) + 32 + 8 * len(summed)
+    ids = sum(len(theirs.folder.dictionary(column)) for column in plan.links.caps)
+    everyone = len(theirs.folder.dictionary("user_id"))
+    return (
+        event * theirs.events
+        + 60 * theirs.links
+        + 24 * ids
+        + 16 * everyone
+        + (16 * cells + 32) * theirs.users
+        + (8 * cells + 64) * decisions
+    )
