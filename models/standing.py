@@ -53,6 +53,9 @@ def standing_rows(
 ) -> pd.DataFrame:
     """The standing of each user, in the order given, and the default row last.
 
+    It is `with_default(user_rows(...), policy)`; a row is a function of its user alone, so that
+    many users can be taken some at a time.
+
     Parameters
     ----------
     scored_users : one row a user: `user_id`, `as_of` (UTC), `points`; for the user's next request,
@@ -68,6 +71,13 @@ def standing_rows(
     costs and fits under the limit; `eligible` says whether it is above 0, `binding` why or why not.
     Rules on columns that only a request has are left to the look-up.
     """
+    return with_default(user_rows(scored_users, policy, limits), policy)
+
+
+def user_rows(
+    scored_users: pd.DataFrame, policy: Policy, limits: LimitState | None = None
+) -> pd.DataFrame:
+    """The standing of each user without the default row; see `standing_rows`."""
     table = _checked(scored_users)
     read = tuple(r for r in policy.rule if r.column in table)
     rules = eligibility(table, read)
@@ -81,7 +91,7 @@ def standing_rows(
     most = np.where(held != "", 0, np.clip(np.minimum(worth, limit - exposure), 0, None))
     full = np.where(limit == 0, "no_limit", np.where(limit <= exposure, "limit_reached", "value"))
     forced = (rules.forced == INSTANT) & (most > 0)
-    rows = pd.DataFrame(
+    return pd.DataFrame(
         {
             "user_id": table["user_id"],
             "points": table["points"],
@@ -94,11 +104,10 @@ def standing_rows(
             **_times(table, policy),
         }
     )
-    return _with_default(rows, policy)
 
 
-def _with_default(rows: pd.DataFrame, policy: Policy) -> pd.DataFrame:
-    """The rows, and the one for a user nobody has seen: the policy's points, nothing open."""
+def with_default(rows: pd.DataFrame, policy: Policy) -> pd.DataFrame:
+    """Rows of `user_rows`, then that of an unknown user: the policy's points, nothing open."""
     tier, base = tier_bases([policy.default_user.points], policy)
     most = min(policy.default_user.max_instant_cents, int(base[0])) * (not policy.kill_switch)
     stranger = rows.iloc[[0]].assign(

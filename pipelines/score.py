@@ -24,7 +24,7 @@ from models.artifact import seal
 from models.decide import decide
 from models.limits import LimitState
 from models.policy import Policy, load_policy
-from models.standing import standing_rows
+from models.standing import user_rows, with_default
 from pipelines.as_of import beginning, moment, stamp
 from pipelines.atomic import digest, run_folder
 from pipelines.book import book_before, replayed, save_book, with_spending
@@ -230,13 +230,15 @@ def _standing(job: _Job, policy: Policy, limits: LimitState) -> pd.DataFrame:
     job.tell("scoring every user's standing")
     bundle, age = job.bundle, job.ledger_age_hours
     everyone = standing_spine(bundle.task, job.engine.outline(job.ledger), job.as_of)
-    price = partial(_priced, bundle, policy, age)
-    scored = job.engine.mapped(standing_columns(bundle.task), job.ledger, everyone, price)
-    return standing_rows(scored, policy, limits)
+    stand = partial(_stood, bundle, policy, age, limits)
+    rows = job.engine.mapped(standing_columns(bundle.task), job.ledger, everyone, stand)
+    return with_default(rows, policy)
 
 
-def _priced(bundle: Bundle, policy: Policy, age: float, users: Decisions) -> pd.DataFrame:
-    return score_users(bundle.models, users, policy, age)
+def _stood(
+    bundle: Bundle, policy: Policy, age: float, limits: LimitState, users: Decisions
+) -> pd.DataFrame:
+    return user_rows(score_users(bundle.models, users, policy, age), policy, limits)
 
 
 def _write(
