@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,18 +21,13 @@ from data.contract import load_contract
 from data.dictionaries import Codes, read_dictionary
 from data.errors import ContractError, nearest
 from data.folder import Manifest, check_sizes, read_manifest
+from data.kept import Growing, Hands, Kept, Mask, Values, dealt, taken
 from data.ledger import Column, Kind, Ledger
 from data.part import DTYPES, Job, kind_of, read_group, row_groups, unpacked
 from data.sources import reading
 
 RESIDUES: Final = 256  # what the codes of a key are dealt by: `code % RESIDUES`
 NO_HAND: Final = -1  # of the residues that a pass leaves out
-
-Hands = NDArray[np.int16]
-Mask = NDArray[np.bool_]
-Rows = NDArray[np.int64]
-Values = tuple[NDArray[Any], Mask | None]  # values, and where an integer is not null
-Kept = tuple[Rows, dict[str, Values]]  # places in the ledger, and the columns there
 
 
 @dataclass(frozen=True)
@@ -129,8 +123,8 @@ class LedgerFolder:
         """
         names = self._names(columns)
         found = [self._growing(names, size) for size in sizes]
-        for dealt in self._chunks(names, types, entity, hands, len(sizes)):
-            for one, kept in zip(found, dealt, strict=True):
+        for group in self._chunks(names, types, entity, hands, len(sizes)):
+            for one, kept in zip(found, group, strict=True):
                 one.add(*kept)
         return [self._ledger(one) for one in found]
 
@@ -139,12 +133,12 @@ class LedgerFolder:
         self._check(names)
         return names
 
-    def _growing(self, names: tuple[str, ...], room: int, *, placed: bool = False) -> "_Growing":
+    def _growing(self, names: tuple[str, ...], room: int, *, placed: bool = False) -> Growing:
         values = {n: np.empty(room, DTYPES[self.kind(n)]) for n in names}
         valid = {n: np.empty(room, np.bool_) for n in names if self._has_nulls(n)}
-        return _Growing(values, valid, np.empty(room, np.int64) if placed else None)
+        return Growing(values, valid, np.empty(room, np.int64) if placed else None)
 
-    def _ledger(self, found: "_Growing") -> Ledger:
+    def _ledger(self, found: Growing) -> Ledger:
         columns = {n: self._column(n, *found.column(n)) for n in found.values}
         manifest, places = self.manifest, found.places
         return Ledger(
@@ -214,8 +208,8 @@ class LedgerFolder:
             for column, mask in gone:
                 hand[mask[columns[column][0]]] = NO_HAND
             return [
-                (job.start + rows, {name: _at(rows, *columns[name]) for name in names})
-                for rows in _dealt(hand, many)
+                (job.start + rows, {name: taken(rows, *columns[name]) for name in names})
+                for rows in dealt(hand, many)
             ]
 
         with self._unchanged(), reading(str(self.path)), ThreadPoolExecutor(2) as pool:
@@ -263,22 +257,6 @@ class LedgerFolder:
         return self.kind(name) == "int" and bool(self.manifest.columns[name]["nulls"])
 
 
-def _dealt(hand: Hands, many: int) -> list[Rows]:
-    """The rows of each hand, in order."""
-    if many == 1:
-        return [np.flatnonzero(hand == 0)]
-    order = np.argsort(hand, kind="stable")
-    cuts = np.searchsorted(hand[order], np.arange(many + 1))
-    return [order[a:b] for a, b in pairwise(cuts)]
-
-
-def _at(rows: Rows, values: NDArray[Any], valid: Mask | None) -> Values:
-    """A column at some of its rows."""
-    if len(rows) == len(values):
-        return values, valid
-    return values.take(rows), None if valid is None else valid.take(rows)
-
-
 class _Seldom(Mapping[str, Column]):
     """Columns of a slice, some of which are read anew each time they are asked for."""
 
@@ -305,36 +283,6 @@ class _Seldom(Mapping[str, Column]):
 
     def __len__(self) -> int:
         return len(self._names)
-
-
-@dataclass
-class _Growing:
-    """Columns that row groups are added to.
-
-    They are allocated once, for as many events as there can be: memory that stays untouched costs
-    nothing, and touching it twice does.
-    """
-
-    values: dict[str, NDArray[Any]]
-    valid: dict[str, Mask]
-    places: Rows | None
-    size: int = 0
-
-    def add(self, rows: Rows, chunk: dict[str, Values]) -> None:
-        """Rows of the ledger, and their values."""
-        here = slice(self.size, self.size + len(rows))
-        for name, (values, known) in chunk.items():
-            self.values[name][here] = values
-            if known is not None:
-                self.valid[name][here] = known
-        if self.places is not None:
-            self.places[here] = rows
-        self.size += len(rows)
-
-    def column(self, name: str) -> tuple[NDArray[Any], Mask | None]:
-        """A column's values, and where an integer is not null."""
-        valid = self.valid.get(name)
-        return self.values[name][: self.size], None if valid is None else valid[: self.size]
 
 
 def open_folder(path: Path) -> LedgerFolder:

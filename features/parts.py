@@ -18,8 +18,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.errors import UsageError
+from data.kept import Hands
 from data.ledger import Column, Ledger
-from data.slices import NO_HAND, RESIDUES, Hands, LedgerFolder
+from data.slices import NO_HAND, RESIDUES, LedgerFolder
 from features.aside import Aside, put_aside
 from features.declarations import Declaration, unique
 from features.engine import decision_times, existing, fill, finished, masked, stages_of
