@@ -223,6 +223,7 @@ def _decided(
     job.tell(f"explaining decisions ({job.config.reasons})")
     risk = models.risk[AT_REQUEST.name]
     decisions = with_reasons(decisions, task, risk, given.X, job.config.reasons)
+    del given, scored  # every user comes next
     return {"decisions": decisions, "standing": _standing(job, policy, after)}, after
 
 
