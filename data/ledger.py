@@ -116,7 +116,7 @@ class Column:
 
     def decode(self, codes: NDArray[Any]) -> "pd.Series[Any]":
         """A categorical series of original values; negative codes are null."""
-        dtype = _UNCHECKED(self.dictionary)
+        dtype = _UNCHECKED(self.dictionary, False)
         return pd.Series(pd.Categorical.from_codes(np.maximum(codes, -1), dtype=dtype))
 
 
