@@ -113,6 +113,8 @@ def unpacked(column: pa.ChunkedArray, kind: str) -> tuple[Any, Any]:
     """The values of a column as numpy holds them, and where an integer is known (None: all are)."""
     if kind == "int" and column.null_count:
         pieces = [_integers(chunk) for chunk in column.chunks]
+        if len(pieces) == 1:
+            return pieces[0]
         values, known = (np.concatenate(side) for side in zip(*pieces, strict=True))
         return values, known
     if kind == "time":
