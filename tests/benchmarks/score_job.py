@@ -23,7 +23,7 @@ def run(events: int) -> dict[str, float]:
     """Measure, print, and return the figures."""
     inputs = score_inputs(events)
     rmtree(RESULTS, ignore_errors=True)
-    runs = [cost(_command(inputs)) for _ in range(RUNS)]
+    runs = [cost(command(inputs, RESULTS)) for _ in range(RUNS)]
     header = ["run", "wall s", "user CPU s", "peak GiB"]
     rows: list[list[Any]] = [[str(n), *r.values()] for n, r in enumerate(runs, 1)]
     middle = {key: median(r[key] for r in runs) for key in runs[0]}
@@ -33,13 +33,14 @@ def run(events: int) -> dict[str, float]:
     return {"score_job_s": middle["wall_s"], "score_job_gib": middle["peak_gib"]}
 
 
-def _command(inputs: Inputs) -> list[str]:
+def command(inputs: Inputs, results: Path) -> list[str]:
+    """The command line of the job, its results in a folder."""
     settings = {
         "ledger": inputs.ledger,
         "model": inputs.model,
         "since": inputs.since,
         "reasons": "none",
-        "artifacts": RESULTS,
+        "artifacts": results,
     }
     flags = [part for name, value in settings.items() for part in (f"--{name}", str(value))]
     return [str(Path(sys.executable).with_name("clawback")), "score", *flags]
