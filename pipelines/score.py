@@ -19,6 +19,7 @@ import pandas as pd
 from data.errors import NothingToDoError, UsageError
 from data.ledger import Ledger
 from data.lock import locked
+from features.parts import BLOCK
 from features.spine import spine, standing_spine
 from models.artifact import seal
 from models.decide import decide
@@ -231,15 +232,16 @@ def _standing(job: _Job, policy: Policy, limits: LimitState) -> pd.DataFrame:
     job.tell("scoring every user's standing")
     bundle, age = job.bundle, job.ledger_age_hours
     everyone = standing_spine(bundle.task, job.engine.outline(job.ledger), job.as_of)
-    stand = partial(_stood, bundle, policy, age, limits)
-    rows = job.engine.mapped(standing_columns(bundle.task), job.ledger, everyone, stand)
+    price = partial(_priced, bundle, policy, age)
+    scored = job.engine.mapped(standing_columns(bundle.task), job.ledger, everyone, price)
+    del everyone
+    some = [scored.iloc[lo : lo + BLOCK] for lo in range(0, max(len(scored), 1), BLOCK)]
+    rows = pd.concat([user_rows(users, policy, limits) for users in some], ignore_index=True)
     return with_default(rows, policy)
 
 
-def _stood(
-    bundle: Bundle, policy: Policy, age: float, limits: LimitState, users: Decisions
-) -> pd.DataFrame:
-    return user_rows(score_users(bundle.models, users, policy, age), policy, limits)
+def _priced(bundle: Bundle, policy: Policy, age: float, users: Decisions) -> pd.DataFrame:
+    return score_users(bundle.models, users, policy, age)
 
 
 def _write(
