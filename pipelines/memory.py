@@ -15,7 +15,7 @@ LIMITS: Final = (
 )
 SHARE: Final = 0.8  # of what is installed: others run here too
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc, malloc.h
-KEPT: Final = 1 << 28
+KEPT: Final = 1 << 30
 LARGEST_KEPT: Final = 32 << 20  # the most that glibc takes
 
 
