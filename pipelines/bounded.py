@@ -24,7 +24,7 @@ from features.task import Task
 from pipelines.atomic import replacing, storing
 from pipelines.commands import Tell
 from pipelines.decisions import Decisions
-from pipelines.engines import Definitions, Function, collected, with_keys
+from pipelines.engines import Definitions, Function, collected, rows_of, with_keys
 from pipelines.progress import counted
 from pipelines.tables import append_tables
 from pipelines.track import SETS
@@ -70,8 +70,7 @@ class BoundedEngine:
         self, definitions: Definitions, ledger: Ledger, cases: pd.DataFrame, function: Function
     ) -> pd.DataFrame:
         """Rows of `function`, a block of decisions at a time."""
-        found = [function(b) for b in self._blocks(definitions, ledger, cases)]
-        return pd.concat(found, ignore_index=True)
+        return rows_of(function, self._blocks(definitions, ledger, cases))
 
     def write(
         self,

@@ -109,8 +109,7 @@ class LocalEngine:
         self, definitions: Definitions, ledger: Ledger, cases: pd.DataFrame, function: Function
     ) -> pd.DataFrame:
         """Rows of `function`, a block of decisions at a time."""
-        found = [function(b) for b in blocks(definitions, self._seen(ledger), cases)]
-        return pd.concat(found, ignore_index=True)
+        return rows_of(function, blocks(definitions, self._seen(ledger), cases))
 
     def write(
         self,
@@ -146,6 +145,15 @@ def collected(
     """The columns of an engine that computes a block of decisions at a time."""
     plain = cases.reset_index(drop=True)
     return engine.mapped(definitions, ledger, plain, columns_alone).set_index(cases.index)
+
+
+def rows_of(function: Function, some: Iterable[Decisions]) -> pd.DataFrame:
+    """The rows that a function makes of one block after the other.
+
+    They are copied: a column without a null is "filled" by a view, and one such view keeps all the
+    columns of its block.
+    """
+    return pd.concat([function(block).copy() for block in some], ignore_index=True)
 
 
 def columns_alone(decisions: Decisions) -> pd.DataFrame:
