@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from data.errors import StorageError, UsageError
+from data.ledger import Ledger
 from data.lock import held
 from data.slices import open_folder
 from features.parts import BASE
@@ -148,7 +149,7 @@ def test_what_is_made_of_a_block_does_not_keep_the_block(
     cases = spine(bundle.task, ledger)
     assert len(cases) > 500
     blocks: list[weakref.ref[np.ndarray]] = []
-    most = []
+    most: list[int] = []
 
     def function(decisions: Decisions) -> pd.DataFrame:
         block = decisions.X[name].to_numpy()
@@ -161,9 +162,11 @@ def test_what_is_made_of_a_block_does_not_keep_the_block(
     bounded = BoundedEngine(open_folder(ledger_path), 2 * BASE, tmp_path, lambda _line: None)
     slice_ = bounded.read(ledger_path, bundle.task)
     tables = []
-    for engine, mine in ((LOCAL, ledger), (bounded, slice_)):
-        blocks.clear(), most.clear()
+    pairs: list[tuple[engines.Engine, Ledger]] = [(LOCAL, ledger), (bounded, slice_)]
+    for engine, mine in pairs:
+        blocks.clear()
+        most.clear()
         tables.append(engine.mapped(columns, mine, cases, function))
         assert len(most) > 10
         assert max(most) <= 3
-    pd.testing.assert_frame_equal(*tables)
+    pd.testing.assert_frame_equal(tables[0], tables[1])
