@@ -19,7 +19,6 @@ import pandas as pd
 from data.errors import NothingToDoError, UsageError
 from data.ledger import Ledger
 from data.lock import locked
-from features.parts import BLOCK
 from features.spine import spine, standing_spine
 from models.artifact import seal
 from models.decide import decide
@@ -33,7 +32,7 @@ from pipelines.bundle import Bundle
 from pipelines.champion import find_bundle
 from pipelines.commands import ScoreConfig, Tell
 from pipelines.config import identity
-from pipelines.decisions import Decisions, standing_columns
+from pipelines.decisions import BLOCK, Decisions, standing_columns
 from pipelines.engines import Engine, open_engine
 from pipelines.explaining import with_reasons
 from pipelines.fingerprint import fingerprint
