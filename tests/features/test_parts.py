@@ -16,6 +16,9 @@ from features import parts
 from features.declarations import Events, Request, Window, days, windows
 from features.engine import features
 from features.parts import BASE, feature_blocks
+from features.plan import compile_plan
+from features.ring_parts import sharers
+from features.rings import met
 from features.spine import spine
 from features.task import load_task
 
@@ -159,3 +162,18 @@ def test_contract_columns_that_a_ledger_lacks_are_null(tmp_path: Path) -> None:
     assert tables[0]["user_orders_count_life"].max() > 0
     for table in tables[1:]:
         pd.testing.assert_frame_equal(table, tables[0], check_exact=True, check_categorical=False)
+
+
+def test_rings_ask_for_no_fewer_links_than_there_are(folder: LedgerFolder) -> None:
+    """What is asked for is an upper bound, and not one link for every event."""
+    ledger = read_ledger(folder.path)
+    user = ledger["user_id"].values
+    for plan in compile_plan(TASK.at_stage("request")).rings:
+        found, links, linked = sharers(plan, folder), 0, set()
+        for column, cap in plan.links.caps.items():
+            _, a, b, _ = met(ledger, column, cap).links
+            links += len(a)
+            linked |= {*a.tolist(), *b.tolist()}
+        assert links <= found.links < len(ledger) / 2
+        assert 0 < len(linked) <= found.users
+        assert np.isin(user, list(linked)).sum() <= found.events <= len(ledger)
