@@ -34,7 +34,7 @@ from features.ring_plan import RingPlan
 
 BLOCK: Final = 1 << 17  # decisions whose columns are in memory at one time
 GIB: Final = 1 << 30
-BASE: Final = GIB  # the interpreter, the libraries, and what their allocators keep
+BASE: Final = 3 * GIB // 2  # the interpreter, the libraries, and what their allocators keep
 HAND: Final = GIB  # what the kernel works in: pages touched for the first time cost more than sums
 THREADS: Final = 2  # hands at one time, if they fit
 Told = Callable[[int, int], None]
