@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from data.errors import ContractError
 from data.ledger import NULL_TIME, Ledger
 from features.case_log import NOWHERE, CaseLog, Positions, case_logs
-from features.label_form import label_sets, read_label
+from features.label_form import label_sets, read_label, word_sets
 from features.spine import Moment, instant
 from features.task import Task
 
@@ -64,6 +64,12 @@ def look(task: Task, ledger: Ledger, cases: pd.DataFrame, as_of: Moment) -> Futu
     cut = instant(as_of)
     stop = int(np.searchsorted(ledger.known_us, cut))
     sets = {n: task.event_sets[n] for _, n in label_sets(label)}
+    sets |= {
+        # A column that nobody filled names nothing; targets insist on theirs.
+        n: task.event_sets[n]
+        for n in word_sets(label)
+        if all(column in ledger for column in task.event_sets[n].where)
+    }
     logs = case_logs(ledger, label.case, sets, stop)
     case = ledger[label.case].encode(cases[label.case])
     decided = micros(cases["as_of"])

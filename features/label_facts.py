@@ -7,6 +7,9 @@ In: a `Future` and the targets' `Reading`s. Out: columns.
   `cause` names it for reversed ones too.
 * `fault`: the last word on it, for the outcomes of the target with a verdict.
 * `loss_cents`, `recovered_cents`: of the target with `short_of`, at its horizon; null before it.
+* `opened_ts`, `owed_cents`, `recovered_<n>d_cents`: of the same target, when its first outcome that
+  stands became known, what it asked back, and what had come n days later; null until then.
+* `sub_cause`, `provenance`: the words of the task's rules (`features.label_rules`).
 * `logged_action`, `act_prob`, `keep_prob`: the first decision logged on the case at its request.
 """
 
@@ -20,8 +23,11 @@ from data.ledger import NULL_TIME, Column
 from features.case_log import Positions
 from features.future import Future, at_places, micros, times
 from features.label_form import AMOUNT, Label
+from features.naming import Told, named
 from features.outcomes import Reading
+from features.spans import days, microseconds
 
+_DAY = microseconds(days(1))
 OUTCOMES = ("held", "open", "clean", "reversed")
 HELD, OPEN, CLEAN, REVERSED = range(4)
 
@@ -40,6 +46,8 @@ def facts(
             columns["fault"] = _text(future.ledger[target.verdict.column], readings[name].word)
         if target.short_of:
             columns |= _money(future, readings[name])
+            columns |= _by_day(future, readings[name], target.short_of, label.days)
+    columns |= _named(label, future, readings, cases, columns)
     if label.decisions:
         columns |= _logged(label.decisions, future, cases)
     return columns
@@ -72,6 +80,50 @@ def _money(future: Future, reading: Reading) -> dict[str, Any]:
         "loss_cents": np.where(reading.matured, owed - back, np.nan),
         "recovered_cents": np.where(reading.matured, back, np.nan),
     }
+
+
+def _by_day(
+    future: Future, reading: Reading, short_of: str, ages: tuple[int, ...]
+) -> dict[str, Any]:
+    """What came back of each outcome that stands, by its age; whatever the horizon."""
+    opened, cents = reading.opened, future.ledger[AMOUNT].values
+    there = opened >= 0
+    owed = at_places(cents, opened, 0)
+    since = np.where(there, future.known(opened), NULL_TIME)
+    columns: dict[str, Any] = {
+        "opened_ts": times(since),
+        "owed_cents": np.where(there, owed.astype(np.float64), np.nan),
+    }
+    for n in ages:
+        due = np.where(there, since, 0) + n * _DAY
+        back = future.logs[short_of].total(
+            cents, future.case, np.maximum(opened, 0), future.place(due)
+        )
+        old = there & (due <= future.cut)
+        columns[f"recovered_{n}d_cents"] = np.where(old, np.minimum(back, owed), np.nan)
+    return columns
+
+
+def _named(
+    label: Label,
+    future: Future,
+    readings: Mapping[str, Reading],
+    cases: pd.DataFrame,
+    columns: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The rules' words, of cases that have an outcome."""
+    if not label.named or "outcome" not in columns:
+        return {}
+    outcome = np.asarray(columns["outcome"], object)
+    decided = ~np.isin(outcome, OUTCOMES[: OPEN + 1])
+    fault = np.asarray(columns.get("fault", np.full(len(outcome), None)), object)
+    cause = np.asarray(columns["cause"], object)
+    opened = next(readings[n].opened for n, t in label.targets.items() if t.outcome)
+    forgiven = np.zeros(len(outcome), bool)
+    for reading in readings.values():
+        forgiven |= reading.forgiven
+    told = Told(outcome, cause, fault, opened, forgiven, decided)
+    return {name: named(rules, future, cases, told) for name, rules in label.named.items()}
 
 
 def _logged(decisions: str, future: Future, cases: pd.DataFrame) -> dict[str, Any]:

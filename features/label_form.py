@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 from data.errors import UsageError, nearest
+from features.label_rules import NAMED, NameRule, read_rules, rule_sets
 from features.spans import LIFE, NO_TIME, Span, parse_span
 from features.toml_form import check_keys
 
@@ -78,12 +79,16 @@ class Label:
     start : event set of the pay-out. Horizons count from it and a case without it has no label;
         without `start` they count from `as_of`.
     decisions : event set of the logged decisions, whose propensities travel with the label.
+    named : rules that name how a case ended, by column (`features.label_rules`).
+    days : ages of an outcome, in days, at which what came back of its money is told.
     """
 
     case: str = "case_id"
     start: str | None = None
     targets: Mapping[str, Target] = field(default_factory=dict)
     decisions: str | None = None
+    named: Mapping[str, tuple[NameRule, ...]] = field(default_factory=dict)
+    days: tuple[int, ...] = ()
 
 
 def read_label(table: Mapping[str, Any], where: str) -> Label:
@@ -93,11 +98,14 @@ def read_label(table: Mapping[str, Any], where: str) -> Label:
     ------
     UsageError : an unknown key, a target without events or horizon, an endless horizon.
     """
-    targets = {n: t for n, t in table.items() if isinstance(t, Mapping)}
-    plain = {k: v for k, v in table.items() if k not in targets}
-    check_keys(plain, ("case", "start", "decisions"), f"{where}: [label]")
+    named = {n: read_rules(table[n], f"{where}: [[label.{n}]]") for n in NAMED if n in table}
+    rest = {k: v for k, v in table.items() if k not in named}
+    targets = {n: t for n, t in rest.items() if isinstance(t, Mapping)}
+    plain = {k: v for k, v in rest.items() if k not in targets}
+    check_keys(plain, ("case", "start", "decisions", "days"), f"{where}: [label]")
     read = {n: _read_target(t, f"{where}: [label.{n}]") for n, t in targets.items()}
-    return Label(targets=read, **plain)
+    days = _read_days(plain.pop("days", ()), f"{where}: [label] days")
+    return Label(targets=read, named=named, days=days, **plain)
 
 
 def label_sets(label: Label) -> Iterator[tuple[str, str]]:
@@ -107,6 +115,12 @@ def label_sets(label: Label) -> Iterator[tuple[str, str]]:
             yield f"[label] {key}", getattr(label, key)
     for name, target in label.targets.items():
         yield from ((f"[label.{name}]", events) for events in target.sets)
+
+
+def word_sets(label: Label) -> Iterator[str]:
+    """The event sets that only the words for an outcome ask for, targets' too."""
+    for rules in label.named.values():
+        yield from rule_sets(rules)
 
 
 def label_words(label: Label) -> Iterator[tuple[str, Mapping[str, tuple[Any, ...]]]]:
@@ -130,6 +144,7 @@ def label_columns(label: Label) -> set[str]:
         needed |= {AMOUNT} if target.short_of or target.forgiven else set()
         needed |= set(target.forgiven.where) if target.forgiven else set()
         needed |= {target.outcome} if target.outcome else set()
+    needed |= {r.column for rules in label.named.values() for r in rules if r.column}
     return needed
 
 
@@ -147,6 +162,13 @@ def _read_target(table: Mapping[str, Any], where: str) -> Target:
         table.get("short_of"),
         table.get("outcome"),
     )
+
+
+def _read_days(given: Any, where: str) -> tuple[int, ...]:
+    whole = isinstance(given, list | tuple) and all(type(d) is int and 0 < d < 3_650 for d in given)
+    if not whole or list(given) != sorted(set(given)):
+        raise UsageError(f"{given!r}", where=where, fix="give whole days, rising: [7, 15, 30]")
+    return tuple(given)
 
 
 def _read_verdict(table: Mapping[str, Any], where: str) -> Verdict:

@@ -24,7 +24,7 @@ class Reading:
     """One target, one row a decision: `opened` and `word` are places in the ledger, or -1.
 
     `opened` is the first outcome that stands, `word` the last verdict on it; `back_cents` is the
-    money that came back of its amount.
+    money that came back of its amount; `forgiven`: it was made good soon enough.
     """
 
     value: NDArray[np.float64]
@@ -33,6 +33,7 @@ class Reading:
     opened: Positions
     word: Positions
     back_cents: Micros
+    forgiven: Flags
 
 
 def read(future: Future, target: Target) -> Reading:
@@ -49,10 +50,12 @@ def read(future: Future, target: Target) -> Reading:
     value = (opened >= 0).astype(np.float64)
     label_us = np.where(opened >= 0, future.known(opened), until)
     word, back = np.full(len(value), NOWHERE), np.zeros(len(value), np.int64)
+    forgiven = np.zeros(len(value), bool)
     if target.verdict:
         value, label_us, word = _judged(future, target.verdict, opened, value, label_us, until)
     if target.forgiven:
-        value, label_us = _forgiven(future, target.forgiven, opened, value, label_us, until)
+        told = _forgiven(future, target.forgiven, opened, value, label_us, until)
+        value, label_us, forgiven = told
     if target.short_of:
         back = _returned(future, target.short_of, opened, hi)
         value = np.where((opened >= 0) & (back >= _amount(future, opened)), 0.0, value)
@@ -60,7 +63,7 @@ def read(future: Future, target: Target) -> Reading:
     label_us = np.where(value == 0, np.maximum(label_us, future.known(taken)), label_us)
     value = np.where(matured, value, np.nan)
     label_us = np.where(np.isnan(value), NULL_TIME, label_us)
-    return Reading(value, label_us, matured, opened, word, back)
+    return Reading(value, label_us, matured, opened, word, back, forgiven)
 
 
 def _standing(opened: CaseLog, unless: list[CaseLog]) -> tuple[CaseLog, tuple[CaseLog, Positions]]:
@@ -112,7 +115,7 @@ def _forgiven(
     value: Values,
     label_us: Micros,
     until: Micros,
-) -> tuple[Values, Micros]:
+) -> tuple[Values, Micros, Flags]:
     able = np.asarray(opened >= 0)
     for name, wanted in rule.where.items():
         able &= matches(future.ledger[name], wanted, opened)
@@ -124,7 +127,7 @@ def _forgiven(
     last = future.known(np.where(repaid, last, NOWHERE))
     label_us = np.where(repaid, np.maximum(until, last), label_us)
     label_us = np.where(able & ~repaid, np.maximum(label_us, due), label_us)
-    return np.where(pending, np.nan, np.where(repaid, 0.0, value)), label_us
+    return np.where(pending, np.nan, np.where(repaid, 0.0, value)), label_us, repaid
 
 
 def _returned(future: Future, by: str, opened: Positions, hi: Positions) -> Micros:

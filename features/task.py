@@ -25,7 +25,7 @@ from features.declarations import (
     Window,
     unique,
 )
-from features.label_form import label_columns, label_sets, label_words, read_label
+from features.label_form import label_columns, label_sets, label_words, read_label, word_sets
 from features.task_file import listed, merge, read_chain, text_of
 from features.toml_form import Named, blocks, canonical, check_keys, expand
 from features.vocabulary import check_events, check_links, check_reasons, check_where
@@ -287,7 +287,8 @@ def _check_task(task: Task) -> None:
     named = {"[spine] trigger": task.trigger, "[spine] paid": task.paid}
     named |= {f"[spine] {stage}": name for stage, name in task.stages.items()}
     label, contract = read_label(task.label, task.name), task.contract()
-    for what, name in (*named.items(), *label_sets(label)):
+    naming = (("[label]'s words", name) for name in word_sets(label))
+    for what, name in (*named.items(), *label_sets(label), *naming):
         if name is not None and name not in task.event_sets:
             fix = nearest(name, list(task.event_sets)) or f"declare [events.{name}]"
             raise UsageError(f"{what}: unknown event set '{name}'", where=task.name, fix=fix)
