@@ -102,28 +102,35 @@ def incidence(cases: Seen) -> Incidence:
     return Incidence(times, cases.names, np.cumsum(before * hazards, axis=1), survival, at_risk)
 
 
-def influence(cases: Seen, found: Incidence, age: float, causes: Sequence[str] = ()) -> Floats:
-    """What each case moves the incidence at `age` by, shape (n,); squares summed are its variance.
+def influence(
+    cases: Seen, found: Incidence, value: ArrayLike, causes: Sequence[str] = ()
+) -> Floats:
+    """What each case moves a sum over the curve by, shape (n,).
 
-    The derivative of the curve in the case's weight, times the weight. `causes`: of these together;
-    of all without. Cases of one user are summed before they are squared.
+    The derivative of sum(value x step of the curve) in the case's weight, times the weight; its
+    squares, summed after the cases of one user were added up, are the variance of the sum.
+
+    Parameters
+    ----------
+    value : per time of the curve, what a step there counts; `found.times <= 60` asks for the
+        incidence by day 60.
+    causes : the curve of these together; of all without.
     """
     rows = [found.names.index(c) for c in causes] or list(range(len(found.names)))
-    curve = found.curves[rows].sum(axis=0)
-    steps = np.diff(np.append(0.0, curve))
-    last = int(np.searchsorted(found.times, age, side="right"))
-    before = np.append(1.0, found.survival[:-1])[:last]
-    left = found.survival[:last] / np.where(before > 0, before, 1.0)  # 1 - hazard of all causes
-    ahead = (curve[last - 1] if last else 0.0) - curve[:last]
-    ahead = np.divide(ahead, left, out=np.zeros(last), where=left > 0)
-    own = np.where(before > 0, before, 0.0) / found.at_risk[:last]  # an event of these causes
-    other = ahead / found.at_risk[:last]  # any event: fewer are left for what comes
-    mine = steps[:last] / np.where(before > 0, before, 1.0)
-    drain = np.append(0.0, np.cumsum(own * mine - other * (1 - left)))
-    upto = np.searchsorted(found.times[:last], cases.exit, side="right")
-    result = -drain[upto]
-    place = np.searchsorted(found.times, cases.exit)
-    event = (cases.cause >= 0) & (place < last)
-    result[event] += np.where(np.isin(cases.cause[event], rows), own[place[event]], 0.0)
-    result[event] -= other[place[event]]
+    worth = np.asarray(value, np.float64)
+    before = np.append(1.0, found.survival[:-1])[: found.times.size]
+    steps = np.diff(np.append(0.0, found.curves[rows].sum(axis=0)))
+    hazard = np.divide(steps, before, out=np.zeros_like(before), where=before > 0)
+    left = np.divide(found.survival, before, out=np.zeros_like(before), where=before > 0)
+    total = float(worth @ steps)
+    ahead = np.divide(
+        total - np.cumsum(worth * steps), left, out=np.zeros_like(left), where=left > 0
+    )
+    own = worth * before / found.at_risk  # an event of these causes
+    other = ahead / found.at_risk  # any event: fewer are left for what comes
+    drain = np.append(0.0, np.cumsum(own * hazard - other * (1 - left)))
+    result = -drain[np.searchsorted(found.times, cases.exit, side="right")]
+    event = cases.cause >= 0
+    at = np.searchsorted(found.times, cases.exit[event])
+    result[event] += np.where(np.isin(cases.cause[event], rows), own[at], 0.0) - other[at]
     return result * cases.weight
