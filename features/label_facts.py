@@ -4,11 +4,13 @@ In: a `Future` and the targets' `Reading`s. Out: columns.
 * `paid_stage`, `paid_ts`, `paid_cents`: the pay-out that followed, whatever its age.
 * `outcome`: `held` (not paid), `open` (younger than the horizon of the target that names
   it), `clean`, `reversed` (every claw-back was taken back), or the cause of the first that stands.
-  `cause` names it for reversed ones too.
+  `cause` names it for reversed ones too. `outcome_ts`: when the first event of that target became
+  known, whatever its age and whether or not it stands.
 * `fault`: the last word on it, for the outcomes of the target with a verdict.
 * `loss_cents`, `recovered_cents`: of the target with `short_of`, at its horizon; null before it.
-* `opened_ts`, `owed_cents`, `recovered_<n>d_cents`: of the same target, when its first outcome that
-  stands became known, what it asked back, and what had come n days later; null until then.
+* `opened_ts`, `opened_cause`, `owed_cents`, `recovered_<n>d_cents`: of the same target, when its
+  first outcome that stands became known, its cause, what it asked back, and what had come n days
+  later; null until then, whatever the horizon.
 * `sub_cause`, `provenance`: the words of the task's rules (`features.label_rules`).
 * `logged_action`, `act_prob`, `keep_prob`: the first decision logged on the case at its request.
 """
@@ -42,11 +44,15 @@ def facts(
             standing = [readings[n] for n, t in label.targets.items() if t.unless]
             column, reading = future.ledger[target.outcome], readings[name]
             columns |= _outcome(column, future, reading, (standing or [reading])[0])
+            columns["outcome_ts"] = _first(future, target.events)
         if target.verdict:
             columns["fault"] = _text(future.ledger[target.verdict.column], readings[name].word)
         if target.short_of:
             columns |= _money(future, readings[name])
             columns |= _by_day(future, readings[name], target.short_of, label.days)
+            causes = [t.outcome for t in label.targets.values() if t.outcome]
+            for cause in causes[:1]:
+                columns["opened_cause"] = _text(future.ledger[cause], readings[name].opened)
     columns |= _named(label, future, readings, cases, columns)
     if label.decisions:
         columns |= _logged(label.decisions, future, cases)
@@ -71,6 +77,12 @@ def _outcome(column: Column, future: Future, reading: Reading, standing: Reading
     code = np.where(reading.matured, code, np.where(future.paid >= 0, OPEN, HELD))
     outcome = pd.Categorical.from_codes(code.astype(np.int64), pd.Index([*OUTCOMES, *known]))
     return {"outcome": outcome, "cause": cause}
+
+
+def _first(future: Future, events: str) -> "pd.DatetimeIndex":
+    started = future.begin > NULL_TIME
+    row = future.logs[events].first(future.case, future.lo, np.full(len(started), future.stop))
+    return times(np.where(started, future.known(row), NULL_TIME))
 
 
 def _money(future: Future, reading: Reading) -> dict[str, Any]:

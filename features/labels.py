@@ -43,6 +43,22 @@ def labels(task: Task, ledger: Ledger, cases: pd.DataFrame, as_of: Moment) -> pd
     return pd.DataFrame(columns).set_axis(cases.index)
 
 
+def changed(before: pd.DataFrame, now: pd.DataFrame, target: str) -> pd.DataFrame:
+    """Labels that were known at an earlier look and say something else, or nothing, today.
+
+    Parameters
+    ----------
+    before, now : `labels` of the same rows at two moments.
+
+    Returns
+    -------
+    The rows that changed: `before` and `now`, the target's value at either look.
+    """
+    was, is_ = before[target], now[target].reindex(before.index)
+    differs = was.notna() & ~(was == is_)
+    return pd.DataFrame({"before": was[differs], "now": is_[differs]})
+
+
 def label_summary(table: pd.DataFrame, targets: "list[str]") -> pd.DataFrame:
     """How many rows each target has: one row a target.
 

@@ -86,8 +86,9 @@ def ultimate(
     if isinstance(found, str):
         nan = float("nan")
         return Ultimate(n, known, nan, nan, nan, nan, nan, found)
-    errors = _earlier(cases, since, until, look, horizon)
-    spread, reason = _spread(errors)
+    spread, reason = 0.0, ""
+    if found.share < 1:
+        spread, reason = _spread(_earlier(cases, since, until, look, horizon))
     rate = float(np.exp(found.log_rate))
     scale = max(1 - rate, 1e-9)  # from logs to log-odds
     luck = _variance(found.moves, cases.users)
@@ -140,6 +141,9 @@ def _projection(cases: Cases, here: Mask, look: float, horizon: float) -> _Proje
     if bad.sum() < FEWEST_BAD:
         return f"{int(bad.sum())} bad cases are known; {FEWEST_BAD} are needed"
     age = np.minimum(look - cases.start[here], horizon)
+    if age.min() >= horizon:  # nothing to project
+        moves = np.where(here, bad / bad.sum() - 1 / here.sum(), 0.0)
+        return _Projection(float(np.log(bad.sum() / here.sum())), moves, 1.0)
     near, told = _window(cases, look, horizon)
     curve = incidence(told)
     if curve.times.size == 0 or look - cases.start[near].min() < horizon:
@@ -189,11 +193,8 @@ def _spread(errors: list[tuple[float, float]]) -> tuple[float, str]:
             f"{FEWEST_LOOKS} are needed"
         )
     error, luck = (np.array(x) for x in zip(*errors, strict=True))
-    open_ = luck > 0  # where all was known at the look, nothing was projected
-    if not open_.any():
-        return 0.0, ""
-    weight = 1 / luck[open_]
-    beyond = float(weight @ (error[open_] ** 2 - luck[open_]) / weight.sum())
+    weight = 1 / luck
+    beyond = float(weight @ (error**2 - luck) / weight.sum())
     spread = float(np.sqrt(max(beyond, 0.0)))
     if spread > WIDEST:
         return spread, f"earlier projections were off by a factor of {np.exp(spread):.1f}"

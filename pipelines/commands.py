@@ -58,6 +58,18 @@ class CheckConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LabelsConfig:
+    """Say what became of the advances: outcomes, recovery, months with projected ultimates."""
+
+    ledger: Path = setting("ledger folder, Parquet or CSV file", positional=True)
+    task: str = setting("built-in name or TOML file", "advance_refund")
+    as_of: str | None = setting("what was known before this time [ledger's end]", None)
+    since: str | None = setting("decisions from this time on [all]", None)
+    changed_since: str | None = setting("also count labels that changed since this time", None)
+    out: Path | None = setting("Parquet or CSV file: a row a decision", None)
+
+
+@dataclass(frozen=True, kw_only=True)
 class AuditConfig:
     """Look for leaks in a ledger: time travel, columns that know the label; exit 6 if any."""
 
@@ -178,6 +190,7 @@ COMMANDS: dict[str, type[Any]] = {
     "simulate": SimulateConfig,
     "map": MapConfig,
     "check": CheckConfig,
+    "labels": LabelsConfig,
     "audit": AuditConfig,
     "features": FeaturesConfig,
     "tune": TuneConfig,
