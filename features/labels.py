@@ -43,6 +43,20 @@ def labels(task: Task, ledger: Ledger, cases: pd.DataFrame, as_of: Moment) -> pd
     return pd.DataFrame(columns).set_axis(cases.index)
 
 
+def so_far(task: Task, ledger: Ledger, cases: pd.DataFrame, as_of: Moment) -> pd.DataFrame:
+    """What is known of cases that may be too young for a label, index as in `cases`.
+
+    Returns
+    -------
+    `begin_ts`, from which horizons count (NaT: held), and per target `<t>`, when the outcome became
+    known of a case that is positive as far as one knows (NaT: it is not).
+    """
+    label = read_label(task.label, task.name)
+    future = look(task, ledger, cases, as_of)
+    columns = {n: times(read(future, t).seen_us) for n, t in label.targets.items()}
+    return pd.DataFrame({"begin_ts": times(future.begin), **columns}).set_axis(cases.index)
+
+
 def changed(before: pd.DataFrame, now: pd.DataFrame, target: str) -> pd.DataFrame:
     """Labels that were known at an earlier look and say something else, or nothing, today.
 

@@ -24,7 +24,8 @@ class Reading:
     """One target, one row a decision: `opened` and `word` are places in the ledger, or -1.
 
     `opened` is the first outcome that stands, `word` the last verdict on it; `back_cents` is the
-    money that came back of its amount; `forgiven`: it was made good soon enough.
+    money that came back of its amount; `forgiven`: it was made good soon enough. `seen_us`: when
+    the outcome became known of a case that is positive as far as one knows, matured or not.
     """
 
     value: NDArray[np.float64]
@@ -34,6 +35,7 @@ class Reading:
     word: Positions
     back_cents: Micros
     forgiven: Flags
+    seen_us: Micros
 
 
 def read(future: Future, target: Target) -> Reading:
@@ -61,9 +63,10 @@ def read(future: Future, target: Target) -> Reading:
         value = np.where((opened >= 0) & (back >= _amount(future, opened)), 0.0, value)
         label_us = np.maximum(label_us, until)
     label_us = np.where(value == 0, np.maximum(label_us, future.known(taken)), label_us)
+    seen_us = np.where(value == 1, future.known(opened), NULL_TIME)
     value = np.where(matured, value, np.nan)
     label_us = np.where(np.isnan(value), NULL_TIME, label_us)
-    return Reading(value, label_us, matured, opened, word, back, forgiven)
+    return Reading(value, label_us, matured, opened, word, back, forgiven, seen_us)
 
 
 def _standing(opened: CaseLog, unless: list[CaseLog]) -> tuple[CaseLog, tuple[CaseLog, Positions]]:

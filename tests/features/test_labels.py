@@ -8,7 +8,7 @@ import pytest
 
 from data.errors import ContractError, UsageError
 from data.ledger import Ledger, ledger_of
-from features.labels import label_summary, labels
+from features.labels import changed, label_summary, labels, so_far
 from features.task import Task, load_task
 
 TASK = load_task("advance_refund")
@@ -354,3 +354,38 @@ def test_a_label_that_cannot_be_meant_is_refused(tmp_path: Any, text: str, messa
     path.write_text(f'[events.paid]\ntypes = ["order_paid"]\n[spine]\ntrigger = "paid"\n{text}\n')
     with pytest.raises(UsageError, match=message):
         load_task(path)
+
+
+def test_what_is_known_so_far_of_a_young_case() -> None:
+    ledger = world(
+        {
+            "bad": [paid(), clawed(20)],
+            "later": [paid(), clawed(50)],
+            "wrong": [paid(), clawed(20), (25, "clawback_reversed", {})],
+            "held": [],
+            "late": [paid(), clawed(70)],
+        }
+    )
+    cases = spine_of(ledger, ["bad", "later", "wrong", "held", "late"])
+    found = so_far(TASK, ledger, cases, day(30))
+    assert found["begin_ts"].isna().tolist() == [False, False, False, True, False]
+    assert found["y_claw"].notna().tolist() == [True, False, True, False, False]
+    assert found["y_abuse"].notna().tolist() == [True, False, False, False, False]
+    assert found["y_abuse"].iloc[0] == day(20)
+    old = so_far(TASK, ledger, cases, LATE)  # beyond the horizon nothing counts
+    assert old["y_claw"].notna().tolist() == [True, True, True, False, False]
+
+
+def test_labels_that_changed_are_named_with_both_values() -> None:
+    ledger = world(
+        {
+            "turned": [paid(), clawed(20), (80, "clawback_reversed", {})],
+            "same": [paid(), clawed(20)],
+            "young": [(70, "advance_paid", {"stage": "request", "amount_cents": 1})],
+        }
+    )
+    cases = spine_of(ledger, ["turned", "same", "young"])
+    before, now = (labels(TASK, ledger, cases, day(n)) for n in (75, 400))
+    found = changed(before, now, "y_abuse")
+    assert found.to_dict("index") == {0: {"before": 1.0, "now": 0.0}}
+    assert changed(before, now, "y_claw").empty
