@@ -147,6 +147,7 @@ class TrainConfig:
     )
     evaluate_from: str | None = setting("first day kept to evaluate, instead of a share", None)
     disjoint_users: bool = setting("no user both in fitting and in evaluation", False)
+    young: bool = setting("also learn from cases younger than the label's horizon", False)
     seed: int = setting("seed", 0, within=SEED)
 
 

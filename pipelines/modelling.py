@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from data.errors import ContractError
 from data.ledger import Ledger
-from features.labels import labels
+from features.labels import labels, so_far
 from features.task import Task
 from models.causes import fit_causes
 from models.lost import LostShare, fit_lost, lost_share
 from models.policy import Policy
 from models.risk import RiskModel
 from models.scan import ScanModel, fit_scan
+from models.young import with_young
 from pipelines.commands import Tell
 from pipelines.decisions import Decisions
 from pipelines.plan import ABUSE, AT_REQUEST, BLAME, MONEY, REPORT, Head, has_money, heads, horizon
@@ -52,6 +53,8 @@ class Lesson:
     decisions: Decisions
     labels: pd.DataFrame
     track: pd.DataFrame
+    so_far: pd.DataFrame
+    moment: pd.Timestamp
 
     def usable(self, task: Task, target: str) -> Mask:
         """Rows whose label counts: old enough, known, and paid at the request where money is."""
@@ -60,6 +63,13 @@ class Lesson:
         if has_money(task):
             good &= known["paid_stage"] == "request"
         return good.to_numpy(bool)
+
+    def open(self, task: Task, target: str) -> Mask:
+        """Rows that began, too young for a label, and paid at the request where money is."""
+        begun = self.so_far["begin_ts"].notna() & ~self.labels[f"{target}_matured"]
+        if has_money(task):
+            begun &= self.labels["paid_stage"] == "request"
+        return begun.to_numpy(bool)
 
     def weight(self) -> NDArray[np.float64]:
         """1 / propensity of the logged action, so that the paid speak for all requests."""
@@ -79,25 +89,37 @@ def lessons(
         known = decisions.take((decisions.cases["as_of"] < moment).to_numpy(bool))
         truth = labels(task, ledger, known.cases, moment)
         track = normal_track(task, ledger, known.cases, moment) if has_money(task) else truth[[]]
-        result[stage] = Lesson(known, truth, track)
+        young = so_far(task, ledger, known.cases, moment)
+        result[stage] = Lesson(known, truth, track, young, moment)
     return result
 
 
 def fit_models(
-    task: Task, taught: Mapping[str, Lesson], policy: Policy | None, seed: int, tell: Tell
+    task: Task,
+    taught: Mapping[str, Lesson],
+    policy: Policy | None,
+    seed: int,
+    tell: Tell,
+    *,
+    young: bool = False,
 ) -> Models:
-    """One risk model per head and, where there is a policy, what its decisions cost."""
+    """One risk model per head and, where there is a policy, what its decisions cost.
+
+    `young` : risk models also learn from cases younger than the horizon (`models.young`).
+    """
     risk = {}
     for head in heads(task):
         tell(f"fitting {head.target} at {head.stage}")
-        risk[head.name] = fit_risk(task, taught[head.stage], head, seed)
+        risk[head.name] = fit_risk(task, taught[head.stage], head, seed, young=young)
     if policy is None:
         return Models(risk)
     tell("fitting the money")
     return Models(risk, fit_money(task, taught["request"], risk, policy))
 
 
-def fit_risk(task: Task, lesson: Lesson, head: Head, seed: int) -> RiskModel:
+def fit_risk(
+    task: Task, lesson: Lesson, head: Head, seed: int, *, young: bool = False
+) -> RiskModel:
     """The calibrated model of one head.
 
     Raises
@@ -113,8 +135,15 @@ def fit_risk(task: Task, lesson: Lesson, head: Head, seed: int) -> RiskModel:
             fix=f"give a history that is longer than twice the horizon of {days} days",
         )
     part, y = lesson.decisions.take(rows), lesson.labels[head.target].to_numpy()[rows]
-    model = RiskModel(
-        monotone=task.signs(head.target, part.X.columns),
+    times, weight = part.cases["as_of"], lesson.weight()[rows]
+    model = _unfitted(task, head, part.X, seed)
+    model.fit(part.X, y, times=times, sample_weight=weight)
+    return _fit_with_young(task, lesson, head, seed, model) if young else model
+
+
+def _unfitted(task: Task, head: Head, X: pd.DataFrame, seed: int) -> RiskModel:
+    return RiskModel(
+        monotone=task.signs(head.target, X.columns),
         params=task.params(head.target),
         calibration="spline",
         calibration_share=CALIBRATION_SHARE,
@@ -124,8 +153,26 @@ def fit_risk(task: Task, lesson: Lesson, head: Head, seed: int) -> RiskModel:
         random_state=seed,
         num_threads=2,
     )
-    times, weight = part.cases["as_of"], lesson.weight()[rows]
-    return model.fit(part.X, y, times=times, sample_weight=weight)
+
+
+def _fit_with_young(
+    task: Task, lesson: Lesson, head: Head, seed: int, matured: RiskModel
+) -> RiskModel:
+    """The model again, young cases being bad with the chance that `matured` gives them."""
+    old, young = (np.flatnonzero(m) for m in (lesson.usable(task, head.target),
+                                              lesson.open(task, head.target)))  # fmt: skip
+    at = np.concatenate([old, young])
+    X = lesson.decisions.X.iloc[at]
+    known = lesson.so_far.iloc[at]
+    age = (lesson.moment - known["begin_ts"]).dt.total_seconds().to_numpy(np.float64)
+    days = (known[head.target] - known["begin_ts"]).dt.total_seconds().to_numpy(np.float64)
+    span = horizon(task, head.target).total_seconds()
+    taught = with_young(days, age, span, chunked(matured, X), lesson.weight()[at])
+    times = lesson.decisions.cases["as_of"].iloc[at].iloc[taught.rows]
+    model = _unfitted(task, head, X, seed)
+    model.fit(X.iloc[taught.rows], taught.y, times=times, sample_weight=taught.weight)
+    model.held_out_proba_ = model.held_out_proba_[: len(old)]  # of the rows with a label
+    return model
 
 
 def fit_money(task: Task, lesson: Lesson, risk: Mapping[str, RiskModel], policy: Policy) -> Money:

@@ -94,6 +94,11 @@ class TrainResult:
                 if f"{head.name}.{name}" in self.metrics
             ]
             lines.append(f"  {head.target} at {head.stage}, later cases: {', '.join(figures)}")
+            turned = self.metrics.get(f"{head.name}.labels_changed", 0)
+            if turned:
+                lines.append(
+                    f"    {turned:.0f} of the labels it was judged by learning have changed"
+                )
         lines.append(f"  MLflow run {self.run} in {self.store}")
         return "\n".join([*lines, *([f"  {self.why}"] if self.why else [])])
 
@@ -157,6 +162,7 @@ def prepare(config: TrainConfig, tell: Tell, also: Collection[str] = ()) -> tupl
         evaluate_from=config.evaluate_from,
         disjoint_users=config.disjoint_users,
         seed=config.seed,
+        young=config.young,
     )
     return recipe, ledger
 

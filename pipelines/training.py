@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from data.errors import ContractError
 from data.ledger import Ledger
+from features.labels import changed
 from features.spine import instant
 from features.task import Task
 from models.policy import Policy
@@ -45,6 +46,7 @@ class Recipe:
     evaluate_from: str | None
     disjoint_users: bool
     seed: int
+    young: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def try_recipe(recipe: Recipe, ledger: Ledger, tell: Tell) -> Trial:
     taught = lessons(task, ledger, stages, recipe.as_of)
     judged_from = evaluation_start(task, taught, recipe)
     early = lessons(task, ledger, stages, judged_from)
-    models = fit_models(task, early, recipe.policy, recipe.seed, tell)
+    models = fit_models(task, early, recipe.policy, recipe.seed, tell, young=recipe.young)
     rows = {}
     for head in heads(task):
         lesson = taught[head.stage]
@@ -90,6 +92,7 @@ def try_recipe(recipe: Recipe, ledger: Ledger, tell: Tell) -> Trial:
     tell(f"judging on cases from {judged_from:%Y-%m-%d}")
     verdicts = evaluate(task, models, taught, rows)
     metrics = all_metrics(task, models, taught, rows, verdicts, recipe.policy)
+    metrics |= turned(task, early, taught, judged_from)
     return Trial(
         recipe,
         task,
@@ -104,11 +107,27 @@ def try_recipe(recipe: Recipe, ledger: Ledger, tell: Tell) -> Trial:
     )
 
 
+def turned(
+    task: Task, early: Mapping[str, Lesson], now: Mapping[str, Lesson], judged_from: pd.Timestamp
+) -> dict[str, float]:
+    """How many labels that the judged models learnt say something else today, by head."""
+    found = {}
+    for head in heads(task):
+        before, lesson = early[head.stage], now[head.stage]
+        same = (lesson.decisions.cases["as_of"] < judged_from).to_numpy(bool)
+        today = lesson.labels[same].reset_index(drop=True)
+        then = before.labels.reset_index(drop=True)[before.usable(task, head.target)]
+        found[f"{head.name}.labels_changed"] = float(len(changed(then, today, head.target)))
+    return found
+
+
 def fit_final(trial: Trial, tell: Tell) -> Models:
     """The same recipe on all matured data."""
     tell("fitting again on all matured cases")
     recipe = trial.recipe
-    return fit_models(trial.task, trial.taught, recipe.policy, recipe.seed, tell)
+    return fit_models(
+        trial.task, trial.taught, recipe.policy, recipe.seed, tell, young=recipe.young
+    )
 
 
 def stage_decisions(

@@ -9,7 +9,7 @@ from data.errors import ContractError, ModelError
 from data.ledger import Ledger
 from features.task import dump_task, load_task
 from pipelines.bundle import Bundle, read_bundle, write_bundle
-from pipelines.modelling import REQUEST_HEADS, lessons, request_risks, unseen_risks
+from pipelines.modelling import REQUEST_HEADS, fit_risk, lessons, request_risks, unseen_risks
 from pipelines.plan import AT_REQUEST, has_money, heads
 from pipelines.training import Trial, stage_decisions, try_recipe
 
@@ -127,3 +127,35 @@ def test_a_task_without_money_has_one_head_per_target(quick_task: str) -> None:
     plain = replace(task, label=label, paid=None, declarations=(), models={})
     assert not has_money(plain)
     assert [head.name for head in heads(plain)] == ["y_claw_request"]
+
+
+def test_young_cases_teach_without_being_called_good(trial: Trial) -> None:
+    """Their weight as bad is what is still to come of them: the mean stays that of the matured."""
+    lesson = trial.taught["request"]
+    old, young = lesson.usable(trial.task, "y_claw"), lesson.open(trial.task, "y_claw")
+    assert young.sum() > 0
+    assert not (old & young).any()
+    models = [fit_risk(trial.task, lesson, AT_REQUEST, 0, young=flag) for flag in (False, True)]
+    rows = lesson.decisions.X[young]
+    plain, taught = (float(m.predict_proba(rows)[:, 1].mean()) for m in models)
+    so_far = float(lesson.so_far["y_claw"][young].notna().mean())
+    error = np.sqrt(plain * (1 - plain) / young.sum())
+    assert not np.array_equal(models[0].raw_score(rows), models[1].raw_score(rows))
+    assert so_far < taught  # as good as called what is known so far
+    assert abs(taught - plain) < 4 * error
+    assert len(models[1].held_out_proba_) == old.sum()
+
+
+def test_labels_that_turned_since_they_were_learnt_are_counted(
+    trial: Trial, ledger: Ledger
+) -> None:
+    stages = stage_decisions(trial.task, ledger, trial.start, trial.recipe.as_of)
+    early = lessons(trial.task, ledger, stages, trial.judged_from)["request"]
+    now = trial.taught["request"]
+    first = (now.decisions.cases["as_of"] < trial.judged_from).to_numpy(bool)
+    then, today = (
+        labels["y_abuse"].to_numpy()[rows]
+        for labels, rows in ((early.labels, early.usable(trial.task, "y_abuse")),
+                             (now.labels[first], early.usable(trial.task, "y_abuse")))
+    )  # fmt: skip
+    assert trial.metrics["y_abuse_request.labels_changed"] == (then != today).sum()
