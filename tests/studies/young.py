@@ -33,7 +33,7 @@ WAYS: Final = ("matured", "naive", "censoring", "ours")
 
 
 def study(n_orders: int, seeds: Sequence[int]) -> pd.DataFrame:
-    """One row a market: average precision (`ap_<way>`), mean risk over true risk (`level_<way>`)."""
+    """One row a market: average precision (`ap_<way>`), mean risk over true (`level_<way>`)."""
     return pd.DataFrame([{"seed": seed, **_market(n_orders, seed)} for seed in seeds])
 
 
