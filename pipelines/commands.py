@@ -53,6 +53,7 @@ class CheckConfig:
     """Check every row of a ledger file or folder; exit 3 if any is broken."""
 
     path: Path = setting("ledger folder, Parquet or CSV file", positional=True)
+    money: bool = setting("also check that the money of every advance balances", False)
     task: str | None = setting("task whose event types and columns are also known", None)
     reasons: Path | None = setting("Parquet or CSV file: a line per broken rule of a row", None)
 

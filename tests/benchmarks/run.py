@@ -7,6 +7,7 @@ from tests.benchmarks import (
     bench_hard,
     bench_large,
     bench_rings,
+    fit_speed,
     help_speed,
     reasons_speed,
     score_job,
@@ -24,6 +25,7 @@ BENCHES = (
     score_job.run,
     reasons_speed.run,
     store_speed.run,
+    fit_speed.run,
     lambda events: bench_large.run(10 * events),
 )
 
