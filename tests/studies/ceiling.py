@@ -45,12 +45,16 @@ SOFT: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Requests:
-    """One world's requests: spine, columns, labels known when the test begins, planted risk."""
+    """One world's requests: spine, columns, labels known when the test begins, planted risk.
+
+    `truth` : the judge's table, rows as in `cases`.
+    """
 
     cases: pd.DataFrame
     X: pd.DataFrame
     known: pd.DataFrame
     p: Floats
+    truth: pd.DataFrame
 
     @property
     def test(self) -> NDArray[np.bool_]:
@@ -66,9 +70,9 @@ def requests_of(task: Task, n_orders: int, seed: int) -> Requests:
     cases = spine(task, ledger)
     cases = cases[cases["as_of"] >= cases["as_of"].min() + WARM_UP].reset_index(drop=True)
     known = labels(task, ledger, cases, cases["as_of"].min() + TEST_FROM)
-    truth = market.truth.to_pandas().set_index("case_id")[TRUTH]
-    p = truth.loc[cases["case_id"].astype("int64")].to_numpy(np.float64)
-    return Requests(cases, features(task.at_stage("request"), ledger, cases), known, p)
+    truth = market.truth.to_pandas().set_index("case_id").loc[cases["case_id"].astype("int64")]
+    X = features(task.at_stage("request"), ledger, cases)
+    return Requests(cases, X, known, truth[TRUTH].to_numpy(np.float64), truth)
 
 
 def fit_ceiling(worlds: Sequence[Requests], rounds: int) -> Any:

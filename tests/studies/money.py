@@ -21,13 +21,19 @@ from pipelines.commands import ScoreConfig, TrainConfig
 from pipelines.demo import LATER, MATURE, costs_of
 from pipelines.score import run_score
 from pipelines.train import run_train
+from tests.studies.value import Ceiling, worth
 
 RATIOS = ("all", "instant", "at_first_scan", "p_claw", "worst_tenth", "value_of_oracle")
 LEAST_SHARE = 0.05
 
 
-def money_study(folder: Path, n_orders: int, seed: int) -> pd.DataFrame:
-    """One row: ratios of all decisions, of large actions, of P(claw-back), and to the oracle."""
+def money_study(
+    folder: Path, n_orders: int, seed: int, ceiling: Ceiling | None = None
+) -> pd.DataFrame:
+    """One row: ratios of all decisions, of large actions, of P(claw-back), and to the oracle.
+
+    With a `ceiling` also what ours are worth in shares of it (`tests.studies.value`).
+    """
     market = simulate(World(n_orders=n_orders, seed=seed))
     home = folder / str(seed)
     write_ledger_table(market.events, home / "ledger")
@@ -37,10 +43,10 @@ def money_study(folder: Path, n_orders: int, seed: int) -> pd.DataFrame:
     trained = run_train(
         TrainConfig(ledger=home / "ledger", artifacts=home, as_of=str(since), seed=seed)
     )
-    model = (trained.final or trained.judged).bundle.folder
+    bundle = (trained.final or trained.judged).bundle
     scored = run_score(
         ScoreConfig(
-            ledger=home / "ledger", artifacts=home, model=str(model), since=str(since),
+            ledger=home / "ledger", artifacts=home, model=str(bundle.folder), since=str(since),
             as_of=str(until), reasons="none",
         )
     )  # fmt: skip
@@ -53,6 +59,9 @@ def money_study(folder: Path, n_orders: int, seed: int) -> pd.DataFrame:
     ours = judge(scored.decisions, truth, costs).net_value_cents
     row: dict[Any, Any] = {"seed": seed, **large["ratio"], **_chances(scored.decisions, cases)}
     row |= table.loc["all", ["expected_cents", "true_cents"]].to_dict()
+    if ceiling is not None:
+        found = worth(bundle, home / "ledger", truth, since, until, ceiling)
+        row["value_of_ceiling"] = found["ours"] / found["ceiling"]
     return pd.DataFrame([row | _paid(scored.decisions, cases) | {"value_of_oracle": ours / best}])
 
 
