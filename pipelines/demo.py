@@ -21,7 +21,7 @@ from features.labels import labels
 from features.reasons import reason_text
 from features.spine import spine
 from features.task import load_task
-from models.metrics import report
+from models.figures import report
 from models.policy import Policy, load_policy
 from pipelines.as_of import stamp
 from pipelines.check import run_check
