@@ -45,7 +45,7 @@ def clusters(ledger: Ledger, links: Iterable[Links], as_of: Moment) -> Codes:
 
 
 def cluster_of(ledger: Ledger, codes: Codes, users: "pd.Series[str]") -> Codes:
-    """The cluster of each row's user; null users, and strangers, are each a cluster of their own."""
+    """The cluster of each row's user; nobody, and each stranger, is a cluster of its own."""
     at = ledger["user_id"].encode(users)
     alone = codes.max(initial=-1) + 1 + np.arange(len(at))
     return np.where(at >= 0, codes[np.maximum(at, 0)] if codes.size else alone, alone)

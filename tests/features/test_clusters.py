@@ -25,7 +25,8 @@ COLUMNS = {
 WAYS = (Links("devices", {"device_id": 3}), Links("homes", {"address_id": 4}))
 
 
-def drawn(rng: Random, worlds: ModuleType) -> tuple[list[dict[str, Any]], Any]:
+def drawn(seed: int, worlds: ModuleType) -> tuple[list[dict[str, Any]], Any]:
+    rng = Random(seed)  # noqa: S311
     users = [*(f"u{n}" for n in range(rng.choice([3, 6, 12]))), None]
     places = [*(f"p{n}" for n in range(rng.choice([2, 6, 12]))), None]
     events = []
@@ -57,7 +58,7 @@ def naive(events: list[dict[str, Any]], moment: Any) -> list[set[str]]:
 @given(seed=st.integers(0, 10**6))
 @settings(max_examples=60)
 def test_clusters_are_those_of_a_graph_built_anew(worlds: ModuleType, seed: int) -> None:
-    events, moment = drawn(Random(seed), worlds)
+    events, moment = drawn(seed, worlds)
     ledger = ledger_of(worlds.typed(events, COLUMNS))
     codes = clusters(ledger, WAYS, moment)
     names = sorted({e["user_id"] for e in events if e["user_id"] is not None})
@@ -71,7 +72,7 @@ def test_clusters_are_those_of_a_graph_built_anew(worlds: ModuleType, seed: int)
 @given(seed=st.integers(0, 10**6))
 @settings(max_examples=30)
 def test_a_cluster_has_the_size_that_its_rings_count(worlds: ModuleType, seed: int) -> None:
-    events, moment = drawn(Random(seed), worlds)
+    events, moment = drawn(seed, worlds)
     ledger = ledger_of(worlds.typed(events, COLUMNS))
     names = sorted({e["user_id"] for e in events if e["user_id"] is not None})
     if not names:
@@ -83,7 +84,7 @@ def test_a_cluster_has_the_size_that_its_rings_count(worlds: ModuleType, seed: i
 
 
 def test_strangers_and_nobody_are_clusters_of_their_own(worlds: ModuleType) -> None:
-    events, moment = drawn(Random(3), worlds)
+    events, moment = drawn(3, worlds)
     ledger = ledger_of(worlds.typed(events, COLUMNS))
     codes = clusters(ledger, WAYS, moment)
     of = cluster_of(ledger, codes, pd.Series(["stranger", None, "stranger"]))
