@@ -29,6 +29,7 @@ from pipelines.track import normal_track
 
 Mask = NDArray[np.bool_]
 HEAVIEST = 10.0  # a rarely logged action must not let one row speak for hundreds
+FEWEST_OUTCOMES = 10  # of each class: a level known to a third, and no less
 CALIBRATION_SHARE, CALIBRATION_FOLDS = 0.5, 5  # level of the later half, shape of five slices
 CAUSE_SEGMENTS = ("refund_type", "reason")
 TRACK_SEGMENTS = ("refund_type", "return_method", "risk_band")
@@ -60,6 +61,11 @@ class Lesson:
         if has_money(task):
             good &= known["paid_stage"] == "request"
         return good.to_numpy(bool)
+
+    def take(self, rows: Mask) -> "Lesson":
+        """The lesson of some of its decisions."""
+        some = (table[rows].reset_index(drop=True) for table in (self.labels, self.track))
+        return Lesson(self.decisions.take(rows), *some)
 
     def weight(self) -> NDArray[np.float64]:
         """1 / propensity of the logged action, so that the paid speak for all requests."""
@@ -102,7 +108,7 @@ def fit_risk(task: Task, lesson: Lesson, head: Head, seed: int) -> RiskModel:
 
     Raises
     ------
-    ContractError : no matured row, or one class only.
+    ContractError : no matured row, or too few outcomes of one class.
     """
     rows = lesson.usable(task, head.target)
     if not rows.any():
@@ -113,6 +119,7 @@ def fit_risk(task: Task, lesson: Lesson, head: Head, seed: int) -> RiskModel:
             fix=f"give a history that is longer than twice the horizon of {days} days",
         )
     part, y = lesson.decisions.take(rows), lesson.labels[head.target].to_numpy()[rows]
+    _check_outcomes(y, head, part.cases["as_of"])
     model = RiskModel(
         monotone=task.signs(head.target, part.X.columns),
         params=task.params(head.target),
@@ -126,6 +133,19 @@ def fit_risk(task: Task, lesson: Lesson, head: Head, seed: int) -> RiskModel:
     )
     times, weight = part.cases["as_of"], lesson.weight()[rows]
     return model.fit(part.X, y, times=times, sample_weight=weight)
+
+
+def _check_outcomes(y: NDArray[np.float64], head: Head, times: "pd.Series[pd.Timestamp]") -> None:
+    """Refuse to calibrate on a handful of outcomes."""
+    bad = int((y == 1).sum())
+    if min(bad, y.size - bad) < FEWEST_OUTCOMES:
+        first, last = (f"{moment:%Y-%m-%d}" for moment in (times.min(), times.max()))
+        raise ContractError(
+            f"{bad} of {y.size} matured cases of {head.target} are bad; {FEWEST_OUTCOMES} of each "
+            "outcome are needed to calibrate on",
+            where=f"{head.target} at {head.stage}, cases {first} to {last}",
+            fix="give a longer history, a later first fold, or look at the label",
+        )
 
 
 def fit_money(task: Task, lesson: Lesson, risk: Mapping[str, RiskModel], policy: Policy) -> Money:
