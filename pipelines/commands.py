@@ -33,6 +33,9 @@ class SimulateConfig:
     orders: int = setting("number of orders", 200_000, within=COUNT)
     months: int = setting("length of the history", 18, within=COUNT)
     seed: int = setting("seed: same seed, same bytes", 0, within=SEED)
+    truth: Path | None = setting(
+        "Parquet file for every case's truth, which a backtest may judge by", None
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,6 +199,24 @@ class EvaluateConfig:
     seed: int = setting("seed", 0, within=SEED)
 
 
+@dataclass(frozen=True, kw_only=True)
+class BacktestConfig:
+    """Month by month: fit on what was known, decide, wait, count the money; beside others."""
+
+    ledger: Path = setting("ledger folder")
+    task: str = setting("built-in name or TOML file", "advance_refund")
+    policy: Path | None = setting("policy file [the task's]", None)
+    as_of: str | None = setting("what was known before this time [ledger's end]", None)
+    since: str | None = setting("learn from decisions from this time on [after a tenth]", None)
+    months: int = setting(
+        "months to decide, the last whose outcomes are known", 3, within=Range(1, 600)
+    )
+    truth: Path | None = setting("truth of a simulated market: exact money, and an oracle", None)
+    draws: int = setting("bootstrap draws over users", 400, within=Range(20, 100_000))
+    artifacts: Path = setting("folder of all results", Path("artifacts"))
+    seed: int = setting("seed", 0, within=SEED)
+
+
 COMMANDS: dict[str, type[Any]] = {
     "simulate": SimulateConfig,
     "map": MapConfig,
@@ -208,4 +229,5 @@ COMMANDS: dict[str, type[Any]] = {
     "retrain": RetrainConfig,
     "demo": DemoConfig,
     "evaluate": EvaluateConfig,
+    "backtest": BacktestConfig,
 }
