@@ -6,14 +6,14 @@ is paired), and the comparison on which retraining's gate decides.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from models.figures import Scored, ordered_figures
+from models.figures import NOISY, Scored, ordered_figures
 from models.metrics import log_losses, loss_captured
 
 Floats = NDArray[np.float64]
@@ -111,8 +111,15 @@ class Drawn:
     draws: Floats
 
     def intervals(self, level: float = 0.95) -> dict[str, Interval]:
-        """Percentile intervals; NaN bounds where no draw has the figure."""
-        return _intervals(self.value, self.draws, level)
+        """Percentile intervals; NaN bounds where no draw has the figure.
+
+        Draws of a figure that noise makes larger (`figures.NOISY`) are centred on it: its interval
+        says how far it moves with other users, not how far it lies from that of all the world.
+        """
+        found = _intervals(self.value, self.draws, level)
+        for name in NOISY & set(found):
+            found[name] = replace(found[name], lower=max(found[name].lower, 0.0))
+        return found
 
     def less(self, other: "Drawn", level: float = 0.95) -> dict[str, Interval]:
         """Intervals of this model's figures minus another's on the same draws."""
@@ -175,6 +182,8 @@ def _intervals(value: Mapping[str, float], draws: Floats, level: float) -> dict[
     found = {}
     for name, column in zip(value, draws.T, strict=True):
         known = column[~np.isnan(column)]
+        if name in NOISY and known.size:
+            known = known - known.mean() + value[name]
         bounds = np.quantile(known, [tail, 1 - tail]) if known.size else np.full(2, np.nan)
         found[name] = Interval(value[name], float(bounds[0]), float(bounds[1]))
     return found

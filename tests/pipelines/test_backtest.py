@@ -17,11 +17,12 @@ from models.policy import load_policy
 from pipelines.backtest import BacktestResult, run_backtest
 from pipelines.commands import BacktestConfig, SimulateConfig
 from pipelines.counting import TOTAL, Count, Terms, count
+from pipelines.decisions import training_start
 from pipelines.modelling import Models
 from pipelines.plan import policy_of
 from pipelines.replay import ALL, NOBODY, ORACLE, OURS, SCORECARD, Month, last_months, models_of
 from pipelines.simulate import run_simulate
-from pipelines.training import stage_decisions, training_start
+from pipelines.training import stage_decisions
 from pipelines.truth import costs_of
 
 DECEMBER = Month(pd.Timestamp("2024-12-01", tz="UTC"), pd.Timestamp("2025-01-01", tz="UTC"))
@@ -125,9 +126,8 @@ def test_a_months_models_do_not_change_when_what_came_later_is_removed(
 ) -> None:
     known = ledger.take(ledger.known_us < DECEMBER.begin.value // 1000)
     assert len(known) < 0.8 * len(ledger)
-    now, then = (
-        fitted(*given) for given in ((ledger, quick_task, DECEMBER.end), (known, quick_task, DECEMBER.begin))
-    )  # fmt: skip
+    now = fitted(ledger, quick_task, DECEMBER.end)
+    then = fitted(known, quick_task, DECEMBER.begin)
     for name, model in now.risk.items():
         other = then.risk[name]
         assert model.booster_.model_to_string() == other.booster_.model_to_string(), name
