@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 PREBINS = 10  # a characteristic has a few bins, and the search is quick with few to start from
+RARE = 0.01  # share of the rows below which a category is one of "the rest"
 DOUBT = 0.5  # rows added to each class of a bin, so that none is certain
 
 
@@ -47,11 +48,12 @@ def fit_bins(values: Floats, y: Floats, weight: Floats, *, text: bool) -> Bins:
     values : numbers, or codes 0, 1, ... where `text`. y : 0 or 1. weight : above 0.
     """
     known = ~np.isnan(values)
-    splits = _splits(values[known], y[known], weight[known], text)
+    common = _common(values[known], weight[known]) if text else values[known]
+    splits = _splits(common, y[known], weight[known], text)
     cuts = () if text else tuple(float(s) for s in splits)
     group = np.zeros(int(values[known].max()) + 1 if text and known.any() else 0, np.int64)
     for number, codes in enumerate(splits if text else ()):
-        group[np.asarray(codes, np.float64).astype(np.int64)] = number
+        group[values[known][np.isin(common, codes)].astype(np.int64)] = number
     bins = Bins(text, cuts, tuple(group.tolist()), y[:0], y[:0])
     at, size = place(bins, values), bins.null + 1
     bad, good = (np.bincount(at, weight * c, size) + DOUBT for c in (y, 1 - y))
@@ -76,6 +78,13 @@ def woe(bins: Bins, values: Floats) -> Floats:
 def information_value(bins: Bins) -> float:
     """How far the two classes lie apart over the bins, in nats."""
     return float((bins.good - bins.bad) @ np.log(bins.good / bins.bad))
+
+
+def _common(codes: Floats, weight: Floats) -> Floats:
+    """The codes, with one code for all rare categories: of a few rows each, a rate is luck."""
+    total = np.bincount(codes.astype(np.int64), weight)
+    rare = total < RARE * total.sum()
+    return np.where(rare[codes.astype(np.int64)], float(total.size), codes)
 
 
 def _splits(values: Floats, y: Floats, weight: Floats, text: bool) -> Any:
