@@ -37,8 +37,8 @@ class RiskModel(ClassifierMixin, BaseEstimator):
     params : LightGBM's, by canonical names and `n_estimators`, over `models.boosting.DEFAULTS`.
         Class weights are refused: they would bend the probabilities.
     calibration : "spline" (bends as far as its outcomes can say), "beta", "sigmoid", "temperature",
-        "isotonic" or "venn_abers" (steps: from 100 rows of the rarer outcome on, and better with
-        thousands: below, they cost more log loss than they mend), or "none" (for studies).
+        "isotonic" or "venn_abers" (steps, from 100 rows of the rarer outcome on; where a curve is
+        right they cost log loss until there are thousands), or "none" (for studies).
     calibration_share : share of the rows held out to calibrate: with `times` the latest, with
         `groups` alone whole groups, else a share of each class.
     calibration_folds : with `times` and `refit`, the slices of time into which all rows are cut,
