@@ -45,9 +45,12 @@ def plot_evaluation(
     figure = Figure(figsize=(12, 4), layout="tight")
     curve, rank, level = figure.subplots(1, 3)
     _calibration_by_user(curve, y, p, users)
-    for axes, name in ((rank, "auc"), (level, "calibration_in_the_large")):
+    for axes, name, shown in (
+        (rank, "auc", "AUC"),
+        (level, "calibration_in_the_large", "expected / observed"),
+    ):
         _by_month(axes, {m: told[name] for m, told in months.items() if name in told})
-        axes.set(title=name.replace("_", " "))
+        axes.set(title=shown)
     level.axhline(1, linestyle="--", color="grey")
     figure.suptitle(title)
     figure.savefig(path, dpi=100, metadata={"Software": None})
@@ -68,7 +71,7 @@ def plot_policies(
     axes.axhline(0, linestyle="--", color="grey")
     axes.set_xticks(place, list(months))
     axes.set(ylabel=f"net value ({unit})", title="What each policy was worth, month by month")
-    axes.legend(fontsize="small")
+    axes.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     figure.savefig(path, dpi=100, metadata={"Software": None})
     return path
 
