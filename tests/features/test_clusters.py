@@ -83,6 +83,19 @@ def test_a_cluster_has_the_size_that_its_rings_count(worlds: ModuleType, seed: i
     assert (np.bincount(of)[of] == size).all()
 
 
+def test_a_link_stands_until_the_event_that_makes_a_hub_is_known(worlds: ModuleType) -> None:
+    days = [worlds.at({"day": n, "beside": 0}) for n in range(5)]
+    who = ["u0", "u1", "u2", "u3"]  # one more than the cap of 3
+    events = [
+        {"event_type": "ask", "known_ts": at, "event_ts": at, "user_id": u, "device_id": "d"}
+        | {"address_id": None}
+        for at, u in zip(days, who, strict=False)
+    ]
+    ledger = ledger_of(worlds.typed(worlds.numbered(events), COLUMNS))
+    sizes = [int(np.bincount(clusters(ledger, WAYS, day)).max()) for day in days]
+    assert sizes == [1, 1, 2, 3, 1]  # at the moment of the fourth user's event it is not known yet
+
+
 def test_strangers_and_nobody_are_clusters_of_their_own(worlds: ModuleType) -> None:
     events, moment = drawn(3, worlds)
     ledger = ledger_of(worlds.typed(events, COLUMNS))

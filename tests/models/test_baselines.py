@@ -84,6 +84,20 @@ def test_evidence_by_hand() -> None:
     assert information_value(bins) == pytest.approx(value)
 
 
+def test_a_cut_belongs_to_the_bin_above_it_as_optbinning_has_it() -> None:
+    from optbinning import OptimalBinning
+
+    rng = np.random.default_rng(2)
+    values = rng.integers(0, 12, 4_000).astype(float) / 4
+    y = (rng.random(4_000) < 0.05 + 0.1 * values).astype(float)
+    bins = fit_bins(values, y, np.ones_like(y), text=False)
+    theirs = OptimalBinning(user_splits=list(bins.cuts), user_splits_fixed=[True] * len(bins.cuts))
+    theirs.fit(values, y.astype(int))
+    assert list(theirs.splits) == list(bins.cuts)
+    at = np.array([*bins.cuts, *(c - 1e-9 for c in bins.cuts)])
+    np.testing.assert_array_equal(place(bins, at), theirs.transform(at, metric="indices"))
+
+
 def test_categories_of_like_risk_share_a_bin_and_an_unseen_one_is_a_null() -> None:
     rng = np.random.default_rng(0)
     codes = rng.integers(0, 6, 6_000).astype(float)

@@ -92,6 +92,8 @@ def test_money_that_is_not_known_yet_counts_nowhere() -> None:
     found = figures(scored(y, p, lost=lost, told=told))
     assert found["expected_over_realised"] == pytest.approx(50 / 100)
     assert found["loss_captured_10"] == pytest.approx(metrics.loss_captured([0, 60, 40], p[1:]))
+    half_told = figures(scored(y, p, lost=[0.0, 0.0, 60.0, 40.0], told=[np.nan, 10, 30, np.nan]))
+    assert half_told["expected_over_realised"] == pytest.approx(40 / 60)
     none = figures(scored(y, p, lost=[0.0] * 4, told=told))
     assert np.isnan(none["expected_over_realised"])
 
