@@ -6,7 +6,8 @@ never tie: isotonic steps keep the order of the scores inside them.
 
 `spline` is a broken line through the log-odds, equally many bad outcomes to a piece. A piece keeps
 the common slope unless its outcomes say otherwise, so few outcomes give Platt's sigmoid and many
-bend it where a curve of two parameters could not.
+bend it where a curve of two parameters could not. `temperature` is the same slope for all log-odds
+and no level; `venn_abers` the merged probability of two isotonic fits (`models.venn_abers`).
 """
 
 from collections.abc import Sequence
@@ -18,12 +19,17 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from sklearn.isotonic import isotonic_regression
 
-from data.errors import ModelError, UsageError, nearest
+from data.errors import ContractError, ModelError, UsageError, nearest
+from models.venn_abers import fewest_steps, merged, step_of, venn_abers
 
 Floats = NDArray[np.float64]
 Parts = NDArray[np.int64]
 
-METHODS = ("spline", "isotonic", "sigmoid", "beta", "none")
+METHODS = ("spline", "isotonic", "venn_abers", "sigmoid", "beta", "temperature", "none")
+STEPS = ("isotonic", "venn_abers")
+#: Rows of the rarer outcome that a method needs. Curves carry a prior (Platt's rows, a common
+#: slope) and say as much as their rows can; steps have none, and one is a handful of outcomes.
+FEWEST = {"isotonic": 100, "venn_abers": 100}
 PIECES = 8
 BEND = 0.15  # standard deviation of a piece's slope around the common one, before any outcome
 # Share of the uncalibrated probability: breaks ties of the steps, moves no probability visibly.
@@ -32,7 +38,7 @@ _TIE = 1e-6
 
 @dataclass(frozen=True)
 class Calibrator:
-    """`x`: knots (isotonic, spline), `p`: probabilities there (isotonic).
+    """`x`: knots (isotonic, spline) or steps (venn_abers), `p`: probabilities there and between.
 
     `coef`: intercept and slopes (the others). `shift`: added to the log-odds at the end.
     """
@@ -60,13 +66,18 @@ def fit_calibrator(
     ----------
     raw : shape (n,), log-odds; y : 0 or 1; weight : above 0, a weight of 2 is the row twice.
     part : which trees scored the row (0, 1, ...). Each may have a level of its own: the shape is
-        that inside the parts, the level their mean. Isotonic steps pool them.
+        that inside the parts, the level their mean. Steps and temperature pool them.
+
+    Raises
+    ------
+    ContractError : fewer rows of an outcome than the method needs (`FEWEST`).
     """
     check_method(method)
+    check_size(method, y)
     if method == "none":
         return Calibrator(method)
-    if method == "isotonic":
-        return _fit_isotonic(raw, y, weight)
+    if method in STEPS:
+        return (_fit_isotonic if method == "isotonic" else _fit_venn_abers)(raw, y, weight)
     # Platt's targets: as if one more row of each class had been seen, so that a slice that the
     # model separates perfectly gives no infinite slope.
     good, bad = weight[y == 0].sum(), weight[y == 1].sum()
@@ -74,6 +85,9 @@ def fit_calibrator(
     levels = np.eye(int(part.max()) + 1)[part] if part is not None else np.ones((raw.size, 1))
     if method == "spline":
         return _fit_spline(raw, y, soft, weight, levels)
+    if method == "temperature":
+        slope = float(fit_logistic(raw[:, None], soft, weight)[0])
+        return Calibrator(method, coef=(0.0, max(slope, 0.0)))
     shape = _design(method, raw)
     slopes = np.ones(shape.shape[1])
     while True:
@@ -84,13 +98,24 @@ def fit_calibrator(
             return Calibrator(method, coef=(_mean_level(coef, levels, weight), *slopes.tolist()))
 
 
+def check_size(method: str, y: Floats) -> None:
+    """Refuse a slice whose rarer outcome has fewer rows than the method needs."""
+    needed, rarer = FEWEST.get(method, 0), int(min((y == 0).sum(), (y == 1).sum()))
+    if rarer < needed:
+        raise ContractError(
+            f"{rarer} rows of the rarer outcome to calibrate on; {method} needs {needed}",
+            where="slice calibrate",
+            fix='give a longer history or a larger share, or calibrate with "spline"',
+        )
+
+
 def calibrate(calibrator: Calibrator, raw: Floats) -> Floats:
     """Probabilities in the open interval (0, 1), increasing with `raw`."""
     plain = expit(raw)
     if calibrator.method == "none":
         return np.clip(plain, 1e-9, 1 - 1e-9)
-    if calibrator.method == "isotonic":
-        p = np.interp(raw, calibrator.x, calibrator.p)
+    if calibrator.method in STEPS:
+        p = _steps(calibrator, raw)
         p = p if not calibrator.shift else expit(logit(p) + calibrator.shift)
     elif calibrator.method in METHODS:
         shape = _design(calibrator.method, raw, calibrator.x)
@@ -205,6 +230,17 @@ def _fit_isotonic(raw: Floats, y: Floats, weight: Floats) -> Calibrator:
     return Calibrator("isotonic", x=tuple(x[ends].tolist()), p=tuple(p[ends].tolist()))
 
 
+def _fit_venn_abers(raw: Floats, y: Floats, weight: Floats) -> Calibrator:
+    x, p0, p1 = venn_abers(raw, y, weight)
+    x, p = fewest_steps(x, merged(p0, p1))
+    return Calibrator("venn_abers", x=tuple(x.tolist()), p=tuple(p.tolist()))
+
+
+def _steps(calibrator: Calibrator, raw: Floats) -> Floats:
+    x, p = np.asarray(calibrator.x), np.asarray(calibrator.p)
+    return np.interp(raw, x, p) if calibrator.method == "isotonic" else p[step_of(x, raw)]
+
+
 def _fit_spline(raw: Floats, y: Floats, soft: Floats, weight: Floats, levels: Floats) -> Calibrator:
     order = np.argsort(raw, kind="stable")
     bad = np.cumsum((weight * y)[order])
@@ -224,11 +260,12 @@ def _mean_level(coef: Floats, levels: Floats, weight: Floats) -> float:
 
 
 def _design(method: str, raw: Floats, knots: Sequence[float] | Floats = ()) -> Floats:
-    """What the slopes multiply. Sigmoid: s. Beta (Kull 2017): ln p, -ln(1-p) of uncalibrated p.
+    """What the slopes multiply.
 
-    Spline: the part of the score that lies in each piece; they sum to the score less a constant.
+    Sigmoid, temperature: s. Beta (Kull 2017): ln p, -ln(1-p) of uncalibrated p. Spline: the part of
+    the score that lies in each piece; they sum to the score less a constant.
     """
-    if method == "sigmoid":
+    if method in ("sigmoid", "temperature"):
         return raw[:, None]
     if method == "beta":
         return np.column_stack([-np.logaddexp(0, -raw), np.logaddexp(0, raw)])

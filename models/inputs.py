@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_sample_weight, column_or_1d, validate_data
 
 from data.errors import ContractError
@@ -64,6 +65,26 @@ def weights_to_fit(sample_weight: ArrayLike | None, X: Table) -> Floats:
     if not weight.any():
         raise ContractError("every sample weight is zero", where="sample_weight")
     return np.asarray(weight, np.float64)
+
+
+def two_classes(y: NDArray[Any], weight: Floats) -> tuple[NDArray[Any], Floats]:
+    """The two classes, the larger is the bad outcome, and the target as 0 and 1."""
+    check_classification_targets(y)
+    classes = np.unique(y[weight > 0])
+    if classes.size == 1:
+        raise ContractError(
+            f"only one class ({classes[0]}) in y",
+            where="y",
+            fix="a risk needs both outcomes: take a longer history, or look at the label",
+        )
+    if classes.size > 2:
+        raise ContractError(
+            "Only binary classification is supported. "
+            f"The type of the target is {type_of_target(y)}.",
+            where="y",
+            fix="ask one question of two outcomes",
+        )
+    return classes, (y == classes[1]).astype(np.float64)
 
 
 def check_lengths(n: int, **arrays: Any) -> None:

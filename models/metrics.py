@@ -2,52 +2,55 @@
 
 In: outcomes `y` (0 or 1), scores or calibrated probabilities `p` (higher is riskier), and weights
 (counts of a bootstrap, 1/propensity of an exploration band). Out: one number. Ties in the score
-are one step, so that no figure depends on the order of the rows. Intervals: `models.bootstrap`.
+are one step, so that no figure depends on the order of the rows. All figures at once:
+`models.figures`; intervals: `models.bootstrap`.
 """
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from data.errors import ContractError
-from models.calibration import fit_logistic
+from models.calibration import fit_logistic, logit
+from models.steps import (
+    BINS,
+    area,
+    binned_error,
+    brier_parts,
+    captured,
+    mean_precision,
+    steps,
+    widest_gap,
+)
 
 Floats = NDArray[np.float64]
 
 
 def auc(y: ArrayLike, p: ArrayLike, weight: ArrayLike | None = None) -> float:
     """Probability that a bad case scores above a good one; NaN where a class is missing."""
-    y, p, weight = _arrays(y, p, weight)
-    bad, good = _steps(p, weight * y, weight * (1 - y))
-    if bad[-1] <= 0 or good[-1] <= 0:
-        return float("nan")
-    return float(np.diff(good) @ (bad[1:] + bad[:-1])) / float(2 * bad[-1] * good[-1])
+    y, p, weight = checked(y, p, weight)
+    return area(*steps(p, weight * y, weight * (1 - y)))
+
+
+def gini(y: ArrayLike, p: ArrayLike, weight: ArrayLike | None = None) -> float:
+    """The accuracy ratio of a scorecard, 2 AUC - 1."""
+    return 2 * auc(y, p, weight) - 1
 
 
 def average_precision(y: ArrayLike, p: ArrayLike, weight: ArrayLike | None = None) -> float:
     """Mean precision over the steps of recall; NaN without a bad case."""
-    y, p, weight = _arrays(y, p, weight)
-    bad, every = _steps(p, weight * y, weight)
-    if bad[-1] <= 0:
-        return float("nan")
-    seen = every[1:] > 0
-    precision = bad[1:][seen] / every[1:][seen]
-    return float(np.diff(bad)[seen] @ precision / bad[-1])
+    y, p, weight = checked(y, p, weight)
+    return mean_precision(*steps(p, weight * y, weight))
 
 
 def ks(y: ArrayLike, p: ArrayLike, weight: ArrayLike | None = None) -> float:
     """Kolmogorov-Smirnov: the largest gap between the two classes' distributions of scores."""
-    y, p, weight = _arrays(y, p, weight)
-    bad, good = _steps(p, weight * y, weight * (1 - y))
-    if bad[-1] <= 0 or good[-1] <= 0:
-        return float("nan")
-    return float(np.abs(bad / bad[-1] - good / good[-1]).max())
+    y, p, weight = checked(y, p, weight)
+    return widest_gap(*steps(p, weight * y, weight * (1 - y)))
 
 
 def log_loss(y: ArrayLike, p: ArrayLike, weight: ArrayLike | None = None) -> float:
     """Mean negative log-likelihood, in nats."""
-    y, p, weight = _arrays(y, p, weight)
+    y, p, weight = checked(y, p, weight)
     return float(weight @ log_losses(y, p) / weight.sum())
 
 
@@ -69,47 +72,56 @@ def log_losses(y: Floats, p: Floats) -> Floats:
 
 def brier(y: ArrayLike, p: ArrayLike, weight: ArrayLike | None = None) -> float:
     """Mean squared distance of probability and outcome."""
-    y, p, weight = _arrays(y, p, weight)
+    y, p, weight = checked(y, p, weight)
     return float(weight @ (y - p) ** 2 / weight.sum())
 
 
+def brier_decomposition(
+    y: ArrayLike, p: ArrayLike, weight: ArrayLike | None = None, bins: int = BINS
+) -> tuple[float, float, float]:
+    """Reliability (0 is right), resolution (more is better) and uncertainty; `steps.brier_parts`.
+
+    Murphy (1973), A new vector partition of the probability score.
+    """
+    y, p, weight = checked(y, p, weight)
+    bad, told, every = steps(p, weight * y, weight * p, weight)
+    return brier_parts(bad, told, every, bins)
+
+
 def calibration_error(
-    y: ArrayLike, p: ArrayLike, weight: ArrayLike | None = None, bins: int = 15
+    y: ArrayLike, p: ArrayLike, weight: ArrayLike | None = None, bins: int = BINS
 ) -> float:
     """Adaptive expected calibration error: bins of equal weight, mean absolute gap in each.
 
     Rows of one probability stay in one bin. The figure of a perfectly calibrated model is not 0
     but falls with the root of rows a bin.
     """
-    y, p, weight = _arrays(y, p, weight)
-    bad, expected, every = _steps(p, weight * y, weight * p, weight)
-    edge = np.unique(np.searchsorted(every, np.linspace(0, every[-1], bins + 1), side="left"))
-    gap = np.abs(np.diff(bad[edge]) - np.diff(expected[edge]))
-    return float(gap.sum() / every[-1])
+    y, p, weight = checked(y, p, weight)
+    bad, told, every = steps(p, weight * y, weight * p, weight)
+    return binned_error(bad, told, every, bins)
 
 
 def calibration_in_the_large(y: ArrayLike, p: ArrayLike, weight: ArrayLike | None = None) -> float:
     """Expected over observed bad cases: 1 is right, above 1 the model is too dark."""
-    y, p, weight = _arrays(y, p, weight)
+    y, p, weight = checked(y, p, weight)
     return float(weight @ p) / float(weight @ y) if (weight @ y) > 0 else float("nan")
 
 
 def calibration_slope(y: ArrayLike, p: ArrayLike, weight: ArrayLike | None = None) -> float:
     """Slope of the outcome's logit on the probability's: 1 is right, below 1 too extreme."""
-    y, p, weight = _arrays(y, p, weight)
-    logit = np.log(p) - np.log1p(-p)
-    return float(fit_logistic(np.column_stack([np.ones_like(p), logit]), y, weight)[1])
+    y, p, weight = checked(y, p, weight)
+    if not 0 < weight @ y < weight.sum():
+        return float("nan")
+    return float(fit_logistic(np.column_stack([np.ones_like(p), logit(p)]), y, weight)[1])
 
 
 def loss_captured(
     loss: ArrayLike, p: ArrayLike, share: float = 0.1, weight: ArrayLike | None = None
 ) -> float:
     """Share of all losses that falls on the riskiest `share` of the rows; NaN without a loss."""
-    loss, p, weight = _arrays(loss, p, weight)
-    lost, every = _steps(p, weight * loss, weight)
-    if lost[-1] <= 0:
-        return float("nan")
-    return float(np.interp(share * every[-1], every, lost) / lost[-1])
+    loss, p, weight = checked(loss, p, weight)
+    lost, every = steps(p, weight * loss, weight)
+    return captured(lost, every, share)
 
 
 def recall_at_advance_rate(
@@ -140,30 +152,13 @@ def propensity_weights(
     return weight, float(1 - inside.mean())
 
 
-def report(y: ArrayLike, p: ArrayLike, weight: ArrayLike | None = None) -> dict[str, float]:
-    """All figures of calibrated probabilities, by name."""
-    figures: dict[str, Any] = {
-        "auc": auc,
-        "average_precision": average_precision,
-        "ks": ks,
-        "log_loss": log_loss,
-        "brier": brier,
-        "calibration_error": calibration_error,
-        "calibration_in_the_large": calibration_in_the_large,
-        "calibration_slope": calibration_slope,
-    }
-    return {name: figure(y, p, weight=weight) for name, figure in figures.items()}
+def checked(y: ArrayLike, p: ArrayLike, weight: ArrayLike | None) -> tuple[Floats, Floats, Floats]:
+    """Outcomes, scores and weights as arrays of one length without nulls.
 
-
-def _steps(p: Floats, *amounts: Floats) -> tuple[Floats, ...]:
-    """Cumulative sums over the distinct scores, riskiest first, each beginning with 0."""
-    order = np.argsort(-p, kind="stable")
-    ordered = p[order]
-    last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
-    return tuple(np.append(0.0, np.cumsum(a[order])[last]) for a in amounts)
-
-
-def _arrays(y: ArrayLike, p: ArrayLike, weight: ArrayLike | None) -> tuple[Floats, Floats, Floats]:
+    Raises
+    ------
+    ContractError : lengths differ, no rows, a null, or no weight above 0.
+    """
     y, p = np.asarray(y, np.float64), np.asarray(p, np.float64)
     w = np.ones_like(p) if weight is None else np.asarray(weight, np.float64)
     if not y.shape == p.shape == w.shape or y.ndim != 1:

@@ -12,14 +12,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from data.errors import ContractError
 from models.boosting import Params, score_table
 from models.calibration import calibrate, check_method, fit_calibrator, with_level
 from models.fitting import Settings, fit_held_out
-from models.inputs import table_to_fit, table_to_predict, target_to_fit, weights_to_fit
+from models.inputs import (
+    table_to_fit,
+    table_to_predict,
+    target_to_fit,
+    two_classes,
+    weights_to_fit,
+)
 
 Floats = NDArray[np.float64]
 
@@ -32,9 +36,9 @@ class RiskModel(ClassifierMixin, BaseEstimator):
     monotone : sign (-1, 0, 1) by column name.
     params : LightGBM's, by canonical names and `n_estimators`, over `models.boosting.DEFAULTS`.
         Class weights are refused: they would bend the probabilities.
-    calibration : "spline" (bends as far as its outcomes can say), "beta", "sigmoid", "isotonic"
-        (only with thousands of bad cases to calibrate on: below, its steps cost more log loss than
-        they mend), or "none" (for studies).
+    calibration : "spline" (bends as far as its outcomes can say), "beta", "sigmoid", "temperature",
+        "isotonic" or "venn_abers" (steps, from 100 rows of the rarer outcome on; where a curve is
+        right they cost log loss until there are thousands), or "none" (for studies).
     calibration_share : share of the rows held out to calibrate: with `times` the latest, with
         `groups` alone whole groups, else a share of each class.
     calibration_folds : with `times` and `refit`, the slices of time into which all rows are cut,
@@ -104,7 +108,7 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         X = table_to_fit(self, X)
         y = target_to_fit(y, X)
         weight = weights_to_fit(sample_weight, X)
-        self.classes_, target = _two_classes(y, weight)
+        self.classes_, target = two_classes(y, weight)
         fitted = fit_held_out(X, target, weight, groups, times, self._settings())
         self.booster_, self.encoding_ = fitted.booster, fitted.encoding
         self.signs_, self.centre_ = fitted.signs, fitted.centre
@@ -156,22 +160,3 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         tags.input_tags.allow_nan = True
         tags.input_tags.categorical = True
         return tags
-
-
-def _two_classes(y: NDArray[Any], weight: Floats) -> tuple[NDArray[Any], Floats]:
-    check_classification_targets(y)
-    classes = np.unique(y[weight > 0])
-    if classes.size == 1:
-        raise ContractError(
-            f"only one class ({classes[0]}) in y",
-            where="y",
-            fix="a risk needs both outcomes: take a longer history, or look at the label",
-        )
-    if classes.size > 2:
-        raise ContractError(
-            "Only binary classification is supported. "
-            f"The type of the target is {type_of_target(y)}.",
-            where="y",
-            fix="ask one question of two outcomes",
-        )
-    return classes, (y == classes[1]).astype(np.float64)

@@ -94,24 +94,49 @@ def walk_forward(
     if folds < 1 or span <= NO_GAP:
         raise UsageError("walk-forward needs at least one fold and a span above zero")
     end, step = int(us.max()) + 1, span // MICROSECOND
-    result = []
-    for back in range(folds, 0, -1):
-        start = end - back * step
-        early = np.flatnonzero(us < start - gap // MICROSECOND)
-        late = np.flatnonzero((us >= start) & (us < start + step))
-        where = f"{_day(start)} to {_day(start + step)}"
-        if not late.size:
-            raise ContractError(
-                "no decisions to evaluate on",
-                where=f"fold {where}",
-                fix="use fewer or longer folds, or look for the hole in the ledger",
-            )
-        if groups is not None:
-            early, late = keep_apart(early, late, groups, 0.5, random_state)
-        check_slice(f"fit (before {where})", early, y)
-        check_slice(f"evaluate ({where})", late, y)
-        result.append((early, late))
-    return result
+    starts = (end - back * step for back in range(folds, 0, -1))
+    given: dict[str, Any] = {"gap": gap, "groups": groups, "y": y, "random_state": random_state}
+    return [time_fold(us, start, start + step, **given) for start in starts]
+
+
+def time_fold(
+    times: Any,
+    start: int,
+    stop: int,
+    *,
+    gap: timedelta = NO_GAP,
+    groups: ArrayLike | None = None,
+    y: ArrayLike | None = None,
+    random_state: int = 0,
+) -> tuple[Rows, Rows]:
+    """Rows to fit on, and those of `start` <= time < `stop` (microseconds) to evaluate.
+
+    Parameters
+    ----------
+    gap : rows closer than this before `start` are in neither.
+    groups : users, or clusters of them, that may not stand on both sides; of those that would,
+        half (by a stable hash) keeps its later rows and the others their earlier ones.
+    y : 0/1 target; both sides must then hold both classes.
+
+    Raises
+    ------
+    ContractError : no decisions to evaluate, nothing to fit before them, or one class of `y`.
+    """
+    us = microseconds(times)
+    early = np.flatnonzero(us < start - gap // MICROSECOND)
+    late = np.flatnonzero((us >= start) & (us < stop))
+    where = f"{_day(start)} to {_day(stop)}"
+    if not late.size:
+        raise ContractError(
+            "no decisions to evaluate on",
+            where=f"fold {where}",
+            fix="use fewer or longer folds, or look for the hole in the ledger",
+        )
+    if groups is not None:
+        early, late = keep_apart(early, late, groups, 0.5, random_state)
+    check_slice(f"fit (before {where})", early, y)
+    check_slice(f"evaluate ({where})", late, y)
+    return early, late
 
 
 def latest_rows(times: Any, share: float, gap: timedelta = NO_GAP) -> tuple[Rows, Rows]:

@@ -38,9 +38,9 @@ from features.reasons import reason_text
 from features.spine import spine
 from features.task import load_task
 from models.decide import decide
+from models.figures import report
 from models.limits import LimitState
 from models.lookup import answer
-from models.metrics import report
 from models.policy import load_policy
 from models.risk import RiskModel
 from models.standing import standing_rows

@@ -18,6 +18,7 @@ Reasons = Literal["held", "all", "none"]
 Format = Literal["parquet", "csv"]
 EngineName = Literal["local", "spark"]
 CatalogueFormat = Literal["text", "md", "html"]
+Drawn = Literal["users", "clusters"]
 Stage = Literal["request", "standing", "tracking", "first_scan", "delivered"]
 
 COUNT = Range(1, 10**9)
@@ -32,6 +33,9 @@ class SimulateConfig:
     orders: int = setting("number of orders", 200_000, within=COUNT)
     months: int = setting("length of the history", 18, within=COUNT)
     seed: int = setting("seed: same seed, same bytes", 0, within=SEED)
+    truth: Path | None = setting(
+        "Parquet file for every case's truth, which a backtest may judge by", None
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,6 +192,45 @@ class DemoConfig:
     artifacts: Path = setting("folder of all results", Path("artifacts/demo"))
 
 
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig:
+    """Judge a task's models on later time, beside baselines; every figure with its interval."""
+
+    ledger: Path = setting("ledger folder")
+    task: str = setting("built-in name or TOML file", "advance_refund")
+    policy: Path | None = setting("policy file [the task's]", None)
+    as_of: str | None = setting("what was known before this time [ledger's end]", None)
+    since: str | None = setting("decisions from this time on [after the first tenth]", None)
+    folds: int = setting("walk-forward folds", 3, within=Range(1, 1000))
+    span_days: int = setting("length of each fold", 30, within=Range(1, 3650))
+    by: Drawn = setting("whom intervals draw: users, or clusters of linked users", "users")
+    disjoint: bool = setting("nobody of --by both in fitting and in evaluation", False)
+    segments: str | None = setting(
+        "attributes of a request to tell apart [amount_cents,tenure,refund_type]", None
+    )
+    draws: int = setting("bootstrap draws", 400, within=Range(20, 100_000))
+    artifacts: Path = setting("folder of all results", Path("artifacts"))
+    seed: int = setting("seed", 0, within=SEED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BacktestConfig:
+    """Month by month: fit on what was known, decide, wait, count the money; beside others."""
+
+    ledger: Path = setting("ledger folder")
+    task: str = setting("built-in name or TOML file", "advance_refund")
+    policy: Path | None = setting("policy file [the task's]", None)
+    as_of: str | None = setting("what was known before this time [ledger's end]", None)
+    since: str | None = setting("learn from decisions from this time on [after a tenth]", None)
+    months: int = setting(
+        "months to decide, the last whose outcomes are known", 3, within=Range(1, 600)
+    )
+    truth: Path | None = setting("truth of a simulated market: exact money, and an oracle", None)
+    draws: int = setting("bootstrap draws over users", 400, within=Range(20, 100_000))
+    artifacts: Path = setting("folder of all results", Path("artifacts"))
+    seed: int = setting("seed", 0, within=SEED)
+
+
 COMMANDS: dict[str, type[Any]] = {
     "simulate": SimulateConfig,
     "map": MapConfig,
@@ -200,4 +243,6 @@ COMMANDS: dict[str, type[Any]] = {
     "score": ScoreConfig,
     "retrain": RetrainConfig,
     "demo": DemoConfig,
+    "evaluate": EvaluateConfig,
+    "backtest": BacktestConfig,
 }

@@ -15,20 +15,21 @@ from data.ingest import write_ledger_table
 from data.ledger import Ledger
 from data.lock import locked
 from data.market import World, simulate
-from data.market.judge import Costs, Verdict, everybody, judge
+from data.market.judge import Verdict, everybody, judge
 from data.store import read_ledger
 from features.labels import labels
 from features.reasons import reason_text
 from features.spine import spine
 from features.task import load_task
-from models.metrics import report
-from models.policy import Policy, load_policy
+from models.figures import report
+from models.policy import load_policy
 from pipelines.as_of import stamp
 from pipelines.check import run_check
 from pipelines.commands import CheckConfig, DemoConfig, ScoreConfig, Tell, TrainConfig
 from pipelines.platform import platform_decisions
 from pipelines.score import ScoreResult, run_score
 from pipelines.train import TrainResult, run_train
+from pipelines.truth import costs_of
 
 LATER = pd.Timedelta(days=60)  # of requests are decided, and then mature
 MATURE = pd.Timedelta(days=62)
@@ -127,14 +128,6 @@ def _judged(
     costs = costs_of(policy)
     worth = {name: judge(table, truth, costs) for name, table in decided.items()}
     return DemoResult(trained, scored, worth, _later(ledger, scored), _reasons(scored.decisions))
-
-
-def costs_of(policy: Policy) -> Costs:
-    """The policy's prices, as the judge takes them."""
-    value = policy.value
-    return Costs(
-        value.hour_cents, value.hours_cap, value.capital_per_day, policy.clawback_cost_cents
-    )
 
 
 def _later(ledger: Ledger, scored: ScoreResult) -> dict[str, float]:

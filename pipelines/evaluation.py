@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from data.errors import ContractError
 from features.task import Task
+from models.figures import report
 from models.metrics import (
     calibration_error,
     calibration_in_the_large,
     loss_captured,
     propensity_weights,
-    report,
 )
 from models.policy import Policy
 from pipelines.modelling import Lesson, Models, chunked, request_risks

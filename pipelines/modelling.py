@@ -30,6 +30,7 @@ from pipelines.track import normal_track
 
 Mask = NDArray[np.bool_]
 HEAVIEST = 10.0  # a rarely logged action must not let one row speak for hundreds
+FEWEST_OUTCOMES = 10  # of each class: a level known to a third, and no less
 CALIBRATION_SHARE, CALIBRATION_FOLDS = 0.5, 5  # level of the later half, shape of five slices
 CAUSE_SEGMENTS = ("refund_type", "reason")
 TRACK_SEGMENTS = ("refund_type", "return_method", "risk_band")
@@ -70,6 +71,12 @@ class Lesson:
         if has_money(task):
             begun &= self.labels["paid_stage"] == "request"
         return begun.to_numpy(bool)
+
+    def take(self, rows: Mask) -> "Lesson":
+        """The lesson of some of its decisions."""
+        tables = (self.labels, self.track, self.so_far)
+        some = (table[rows].reset_index(drop=True) for table in tables)
+        return Lesson(self.decisions.take(rows), *some, self.moment)
 
     def weight(self) -> NDArray[np.float64]:
         """1 / propensity of the logged action, so that the paid speak for all requests."""
@@ -124,7 +131,7 @@ def fit_risk(
 
     Raises
     ------
-    ContractError : no matured row, or one class only.
+    ContractError : no matured row, or too few outcomes of one class.
     """
     rows = lesson.usable(task, head.target)
     if not rows.any():
@@ -135,6 +142,7 @@ def fit_risk(
             fix=f"give a history that is longer than twice the horizon of {days} days",
         )
     part, y = lesson.decisions.take(rows), lesson.labels[head.target].to_numpy()[rows]
+    _check_outcomes(y, head, part.cases["as_of"])
     times, weight = part.cases["as_of"], lesson.weight()[rows]
     model = _unfitted(task, head, part.X, seed)
     model.fit(part.X, y, times=times, sample_weight=weight)
@@ -173,6 +181,19 @@ def _fit_with_young(
     model.fit(X.iloc[taught.rows], taught.y, times=times, sample_weight=taught.weight)
     model.held_out_proba_ = model.held_out_proba_[: len(old)]  # of the rows with a label
     return model
+
+
+def _check_outcomes(y: NDArray[np.float64], head: Head, times: "pd.Series[pd.Timestamp]") -> None:
+    """Refuse to calibrate on a handful of outcomes."""
+    bad = int((y == 1).sum())
+    if min(bad, y.size - bad) < FEWEST_OUTCOMES:
+        first, last = (f"{moment:%Y-%m-%d}" for moment in (times.min(), times.max()))
+        raise ContractError(
+            f"{bad} of {y.size} matured cases of {head.target} are bad; {FEWEST_OUTCOMES} of each "
+            "outcome are needed to calibrate on",
+            where=f"{head.target} at {head.stage}, cases {first} to {last}",
+            fix="give a longer history, a later first fold, or look at the label",
+        )
 
 
 def fit_money(task: Task, lesson: Lesson, risk: Mapping[str, RiskModel], policy: Policy) -> Money:

@@ -57,8 +57,8 @@ def _calibrate(told: dict[str, Any], raw: Any) -> Any:
     plain = _expit(raw)
     if told["method"] == "none":
         return np.clip(plain, 1e-9, 1 - 1e-9)
-    if told["method"] == "isotonic":
-        p = np.interp(raw, told["x"], told["p"])
+    if told["method"] in ("isotonic", "venn_abers"):
+        p = _steps(told, raw)
         p = _expit(np.log(p) - np.log1p(-p) + told["shift"])
     else:
         level, *slopes = told["coef"]
@@ -66,8 +66,15 @@ def _calibrate(told: dict[str, Any], raw: Any) -> Any:
     return np.clip((1 - TIE) * p + TIE * plain, 1e-9, 1 - 1e-9)
 
 
+def _steps(told: dict[str, Any], raw: Any) -> Any:
+    if told["method"] == "isotonic":
+        return np.interp(raw, told["x"], told["p"])
+    x = np.array(told["x"])
+    return np.array(told["p"])[np.searchsorted(x, raw) + np.searchsorted(x, raw, "right")]
+
+
 def _shape(told: dict[str, Any], raw: Any) -> Any:
-    if told["method"] == "sigmoid":
+    if told["method"] in ("sigmoid", "temperature"):
         return raw[:, None]
     if told["method"] == "beta":
         return np.column_stack([-np.logaddexp(0, -raw), np.logaddexp(0, raw)])

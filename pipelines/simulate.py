@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from data.ingest import write_ledger_table
 from data.market import World, simulate
+from pipelines.atomic import replacing
 from pipelines.commands import SimulateConfig, Tell
 
 
@@ -15,11 +18,13 @@ class SimulateResult:
 
     ledger: Path
     events: int
+    truth: Path | None = None
     exit_code: int = 0
 
     def summary(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return {"ledger": str(self.ledger), "events": self.events}
+        told = {"ledger": str(self.ledger), "events": self.events}
+        return told | ({"truth": str(self.truth)} if self.truth else {})
 
     def text(self) -> str:
         """One line for a person."""
@@ -27,9 +32,12 @@ class SimulateResult:
 
 
 def run_simulate(config: SimulateConfig, tell: Tell = lambda _line: None) -> SimulateResult:
-    """Simulate and write; the truth is not written, for no job may read it."""
+    """Simulate and write; the truth only where asked, for none but a judge may read it."""
     tell(f"simulating {config.orders:,} orders")
     market = simulate(World(n_orders=config.orders, months=config.months, seed=config.seed))
     tell("writing the ledger")
     report = write_ledger_table(market.events, config.out)
-    return SimulateResult(config.out, report.kept)
+    if config.truth is not None:
+        with replacing(config.truth) as draft:
+            pq.write_table(market.truth, draft, compression="zstd")
+    return SimulateResult(config.out, report.kept, config.truth)

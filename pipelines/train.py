@@ -39,6 +39,7 @@ from pipelines.tracking import (
 from pipelines.training import Recipe, Trial, fit_final, try_recipe
 
 LOCK = ".train.lock"
+BASELINES = ("logistic", "scorecard")
 PLACES = ("artifacts", "tracking_uri", "ledger")  # say where, not what
 
 
@@ -88,12 +89,10 @@ class TrainResult:
             f"{', champion' if self.champion else ''}) in {best.bundle.folder}"
         ]
         for head in best.bundle.heads:
-            figures = [
-                f"{name.replace('_', ' ')} {self.metrics[f'{head.name}.{name}']:.3f}"
-                for name in ("auc", "average_precision", "calibration_error")
-                if f"{head.name}.{name}" in self.metrics
-            ]
-            lines.append(f"  {head.target} at {head.stage}, later cases: {', '.join(figures)}")
+            told = f"  {head.target} at {head.stage}, later cases: "
+            lines.append(told + self._figures(head.name))
+            beside = {name: self._figures(f"{head.name}.{name}") for name in BASELINES}
+            lines += [f"    a {name} beside it: {told}" for name, told in beside.items() if told]
             turned = self.metrics.get(f"{head.name}.labels_changed", 0)
             if turned:
                 lines.append(
@@ -101,6 +100,11 @@ class TrainResult:
                 )
         lines.append(f"  MLflow run {self.run} in {self.store}")
         return "\n".join([*lines, *([f"  {self.why}"] if self.why else [])])
+
+    def _figures(self, name: str) -> str:
+        told = ("auc", "average_precision", "calibration_error")
+        found = {n: self.metrics[f"{name}.{n}"] for n in told if f"{name}.{n}" in self.metrics}
+        return ", ".join(f"{n.replace('_', ' ')} {value:.3f}" for n, value in found.items())
 
 
 def run_train(config: TrainConfig, tell: Tell = lambda _line: None) -> TrainResult:
@@ -163,6 +167,7 @@ def prepare(config: TrainConfig, tell: Tell, also: Collection[str] = ()) -> tupl
         disjoint_users=config.disjoint_users,
         seed=config.seed,
         young=config.young,
+        beside=True,
     )
     return recipe, ledger
 

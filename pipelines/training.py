@@ -18,6 +18,7 @@ from features.spine import instant
 from features.task import Task
 from models.policy import Policy
 from pipelines.as_of import stamp
+from pipelines.beside import beside, fit_baselines
 from pipelines.commands import Tell
 from pipelines.decisions import (
     Decisions,
@@ -36,7 +37,10 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Recipe:
-    """What decides how models are made, besides the data."""
+    """What decides how models are made, besides the data.
+
+    `beside` : judge baselines of the main head too; they decide nothing.
+    """
 
     task: Task
     policy: Policy | None
@@ -47,6 +51,7 @@ class Recipe:
     disjoint_users: bool
     seed: int
     young: bool = False
+    beside: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,11 @@ def try_recipe(recipe: Recipe, ledger: Ledger, tell: Tell) -> Trial:
     tell(f"judging on cases from {judged_from:%Y-%m-%d}")
     verdicts = evaluate(task, models, taught, rows)
     metrics = all_metrics(task, models, taught, rows, verdicts, recipe.policy)
+    if recipe.beside:
+        main = heads(task)[0]
+        fitted = fit_baselines(task, early[main.stage], main, recipe.seed, tell)
+        told = beside(fitted, main, taught[main.stage], rows[main.name], verdicts[main.name])
+        metrics |= told
     metrics |= turned(task, early, taught, judged_from)
     return Trial(
         recipe,

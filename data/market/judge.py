@@ -52,10 +52,9 @@ def judge(decisions: pd.DataFrame, truth: pd.DataFrame, costs: Costs) -> Verdict
     row, good = np.arange(len(found)), found["good"].to_numpy(np.bool_)
     money = {name: table[row, action] for name, table in _money(found, costs).items()}
     held = np.isin(action, [ACTIONS.index(a) for a in HELD])
-    net = money["speed"] - money["loss"] - money["clawback"] - money["capital"]
     return Verdict(
         requests=len(found),
-        net_value_cents=float(net.sum()),
+        net_value_cents=float(_net(money).sum()),
         loss_cents=float(money["loss"].sum()),
         clawback_cost_cents=float(money["clawback"].sum()),
         capital_cents=float(money["capital"].sum()),
@@ -63,6 +62,16 @@ def judge(decisions: pd.DataFrame, truth: pd.DataFrame, costs: Costs) -> Verdict
         hours_saved_good=float(money["hours"].sum()),
         false_hold_rate=float(held[good].mean()) if good.any() else float("nan"),
         instant_share=float((action == ACTIONS.index("instant")).mean()) if len(row) else 0.0,
+    )
+
+
+def case_money(decisions: pd.DataFrame, truth: pd.DataFrame, costs: Costs) -> pd.DataFrame:
+    """What each decision was worth: `net_cents` and `loss_cents`, rows as in `decisions`."""
+    found, action = _joined(decisions, truth)
+    row = np.arange(len(found))
+    money = {name: table[row, action] for name, table in _money(found, costs).items()}
+    return pd.DataFrame(
+        {"net_cents": _net(money), "loss_cents": money["loss"]}, index=decisions.index
     )
 
 
@@ -74,8 +83,7 @@ def everybody(truth: pd.DataFrame, action: str) -> pd.DataFrame:
 
 def oracle(truth: pd.DataFrame, costs: Costs) -> pd.DataFrame:
     """The decisions of somebody who knows the truth's probabilities, and nothing of the luck."""
-    money = _money(truth, costs)
-    net = money["speed"] - money["loss"] - money["clawback"] - money["capital"]
+    net = _net(_money(truth, costs))
     best = np.array(ACTIONS)[np.argmax(np.round(net, 6), axis=1)]
     return pd.DataFrame({"case_id": truth["case_id"].to_numpy(), "action": best})
 
@@ -151,6 +159,10 @@ def _money(truth: pd.DataFrame, costs: Costs) -> dict[str, Array]:
         "capital": paid * amount * costs.capital_per_day * saved / 24,
         "advanced": paid * amount,
     }
+
+
+def _net(money: Mapping[str, Array]) -> Array:
+    return money["speed"] - money["loss"] - money["clawback"] - money["capital"]
 
 
 def _checked(costs: Costs) -> Mapping[str, float]:

@@ -5,7 +5,9 @@ import pytest
 from scipy.optimize import minimize
 from sklearn.isotonic import IsotonicRegression
 
+from data.errors import ContractError
 from models.calibration import (
+    FEWEST,
     METHODS,
     as_json,
     calibrate,
@@ -56,9 +58,9 @@ def test_probabilities_rise_with_the_score_even_where_the_outcome_falls(
 
 @pytest.mark.parametrize("method", METHODS)
 def test_perfect_separation_gives_no_certainty(method: str) -> None:
-    raw = np.array([-30.0, -20.0, 20.0, 30.0])
-    y = np.array([0.0, 0.0, 1.0, 1.0])
-    calibrator = fit_calibrator(method, raw, y, np.ones(4))
+    raw = np.repeat([-30.0, -20.0, 20.0, 30.0], max(FEWEST.get(method, 2) // 2, 1))
+    y = (raw > 0).astype(float)
+    calibrator = fit_calibrator(method, raw, y, np.ones_like(y))
     p = calibrate(calibrator, np.array([-1e9, -30, 0, 30, 1e9]))
     assert (p > 0).all()
     assert (p < 1).all()
@@ -156,3 +158,25 @@ def test_the_level_of_other_rows_moves_no_order(method: str) -> None:
     assert weight @ p / weight.sum() == pytest.approx(weight @ y / weight.sum(), rel=1e-4)
     assert (np.diff(calibrate(moved, np.sort(raw))) > 0).all()
     assert from_json(json.loads(json.dumps(as_json(moved)))) == moved
+
+
+@pytest.mark.parametrize("method", sorted(FEWEST))
+def test_too_few_outcomes_for_steps_are_refused_with_the_number_needed(method: str) -> None:
+    raw, y = _slice(5_000)
+    some = np.sort(np.append(np.flatnonzero(y == 1)[: FEWEST[method] - 1], np.flatnonzero(y == 0)))
+    with pytest.raises(ContractError, match=f"99 rows of the rarer outcome.*needs {100}"):
+        fit_calibrator(method, raw[some], y[some], np.ones(some.size))
+    enough = np.append(some, np.flatnonzero(y == 1)[-1])
+    assert fit_calibrator(method, raw[enough], y[enough], np.ones(enough.size)).method == method
+
+
+def test_a_temperature_has_no_level() -> None:
+    rng = np.random.default_rng(4)
+    raw = rng.normal(-2, 1.5, 40_000)
+    hot = (rng.random(raw.size) < expit(0.5 * raw)).astype(float)
+    calibrator = fit_calibrator("temperature", raw, hot, np.ones_like(hot))
+    assert calibrator.coef[0] == 0.0
+    # The standard error of the slope: 1 / root of the sum of p (1 - p) raw^2.
+    p = expit(0.5 * raw)
+    error = 1 / np.sqrt((p * (1 - p) * raw**2).sum())
+    assert calibrator.coef[1] == pytest.approx(0.5, abs=4 * error)

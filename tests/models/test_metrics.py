@@ -38,6 +38,11 @@ def test_ks_is_the_largest_gap_of_the_curves() -> None:
     assert ours.ks(y, p, w) == pytest.approx(np.abs(true - false).max())
 
 
+def test_gini_is_twice_the_area_above_chance() -> None:
+    y, p, w = _sample()
+    assert ours.gini(y, p, w) == pytest.approx(2 * theirs.roc_auc_score(y, p, sample_weight=w) - 1)
+
+
 def test_calibration_slope_is_an_unpenalised_regression() -> None:
     y, p, w = _sample()
     logit = np.log(p / (1 - p))[:, None]
@@ -60,15 +65,10 @@ def test_calibration_error_by_hand() -> None:
 
 
 @given(st.integers(0, 10_000))
-def test_row_order_does_not_matter_and_a_weight_of_two_is_the_row_twice(seed: int) -> None:
-    y, p, w = _sample(60, seed)
+def test_losses_captured_of_a_weight_of_two_are_those_of_the_row_twice(seed: int) -> None:
+    _, p, w = _sample(60, seed)
     w[0] = 1
-    order = np.random.default_rng(seed).permutation(60)
-    twice = np.repeat(order, w[order].astype(int))
-    if not 0 < y[twice].sum() < twice.size:
-        return
-    for name, figure in ours.report(y, p, w).items():
-        assert ours.report(y[twice], p[twice])[name] == pytest.approx(figure, rel=1e-6), name
+    twice = np.repeat(np.arange(60), w.astype(int))
     money = np.arange(60.0)
     assert ours.loss_captured(money, p, 0.1, w) == pytest.approx(
         ours.loss_captured(money[twice], p[twice], 0.1)

@@ -314,3 +314,9 @@ horizon = "14d"
 [model.y_withdrawn]
 n_estimators = 20
 """
+
+
+def test_baselines_stand_beside_the_main_head(trained: TrainResult) -> None:
+    for name in ("logistic", "scorecard"):
+        assert 0.4 < trained.metrics[f"y_claw_request.{name}.auc"] < 1
+        assert f"    a {name} beside it: auc 0." in trained.text()

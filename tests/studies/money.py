@@ -18,9 +18,10 @@ from data.store import read_ledger
 from models.policy import load_policy
 from pipelines.as_of import stamp
 from pipelines.commands import ScoreConfig, TrainConfig
-from pipelines.demo import LATER, MATURE, costs_of
+from pipelines.demo import LATER, MATURE
 from pipelines.score import run_score
 from pipelines.train import run_train
+from pipelines.truth import costs_of
 from tests.studies.value import Ceiling, worth
 
 RATIOS = ("all", "instant", "at_first_scan", "p_claw", "worst_tenth", "value_of_oracle")

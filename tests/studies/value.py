@@ -27,8 +27,8 @@ from models.points import points
 from models.policy import Policy
 from pipelines.bundle import Bundle
 from pipelines.decisions import Decisions
-from pipelines.demo import costs_of
 from pipelines.scoring import score_requests
+from pipelines.truth import costs_of
 from tests.studies.ceiling import SOFT, Requests
 
 Floats = NDArray[np.float64]

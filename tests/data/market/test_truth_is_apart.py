@@ -4,7 +4,8 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-MAY_KNOW = {"pipelines/simulate.py", "pipelines/demo.py"}
+MAY_KNOW = {"pipelines/simulate.py", "pipelines/demo.py", "pipelines/truth.py"}
+MAY_JUDGE = {"pipelines/demo.py", "pipelines/backtest.py"}
 
 
 def imported(path: Path) -> set[str]:
@@ -25,6 +26,15 @@ def test_no_pipeline_reads_the_market() -> None:
         if any(name.startswith("data.market") for name in imported(path))
     }
     assert knowing <= MAY_KNOW
+
+
+def test_only_what_judges_asks_the_judge() -> None:
+    asking = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "pipelines").rglob("*.py")
+        if "pipelines.truth" in imported(path)
+    }
+    assert asking == MAY_JUDGE
 
 
 def test_no_other_data_module_reads_the_market() -> None:

@@ -1,0 +1,170 @@
+"""Counting the money of policies month by month, with intervals that draw users.
+
+In: requests with each policy's action, and what is known of their money. Out: net value and loss
+in cents by policy and month, and the difference to ours on the same draws. By the truth of a
+simulation money is a sum. By a log it is known only where the log took the same action: those
+cases, weighted by 1 / propensity, speak for the others that the policy treats alike
+(self-normalised, each action for itself; the total pools all months' cases); a case that nobody
+advances is worth 0.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from models.bootstrap import Interval, draw_users
+from pipelines.realised import advances, logged_weight
+from pipelines.replay import OURS
+
+Floats = NDArray[np.float64]
+MONEY = ("net_cents", "loss_cents")
+TOTAL = "total"
+
+
+@dataclass(frozen=True)
+class Count:
+    """One policy in one month; `less` is its net value minus ours. NaN where nothing is known.
+
+    `matched` : share of the advances that the count rests on, 1 by the truth; NaN without any.
+    """
+
+    policy: str
+    month: str
+    requests: int
+    instant: float
+    at_scan: float
+    matched: float
+    net: Interval
+    loss: Interval
+    less: Interval
+
+    def summary(self) -> dict[str, Any]:
+        """Plain JSON values; intervals are [value, lower, upper]."""
+        told = {k: v for k, v in vars(self).items() if not isinstance(v, Interval)}
+        for name in ("net", "loss", "less"):
+            i: Interval = getattr(self, name)
+            told[f"{name}_cents"] = [
+                x if np.isfinite(x) else None for x in (i.value, i.lower, i.upper)
+            ]
+        return told
+
+
+@dataclass(frozen=True)
+class Terms:
+    """A policy's money as ratios of sums: total = sum over terms of n x (weighted sum / weight).
+
+    `n`, `weight`, `net`, `loss` : shape (rows, terms); a term is an action (by the log), or all
+    rows at once with `n` = `weight` = 1 (by the truth).
+    """
+
+    n: Floats
+    weight: Floats
+    net: Floats
+    loss: Floats
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def by_truth(money: pd.DataFrame) -> Terms:
+    """Terms of money that is known for every row."""
+    one = np.ones((len(money), 1))
+    net, loss = (money[c].to_numpy(np.float64)[:, None] for c in MONEY)
+    return Terms(one, one, net, loss)
+
+
+def by_log(action: "pd.Series[str]", money: pd.DataFrame, labels: pd.DataFrame) -> Terms:
+    """Terms of what the log shows: one for each action that pays early."""
+    weight = logged_weight(action, labels) * money["known"].to_numpy(bool)
+    paid = sorted(set(action[advances(action)])) or ["instant"]
+    n = np.stack([(action == a).to_numpy() for a in paid], axis=1).astype(np.float64)
+    w = n * weight[:, None]
+    net, loss = (w * money[c].to_numpy(np.float64)[:, None] for c in MONEY)
+    return Terms(n, w, net, loss)
+
+
+def count(
+    table: pd.DataFrame, terms: Mapping[str, Terms], months: Sequence[str], draws: int, seed: int
+) -> list[Count]:
+    """Every policy in every month that has requests, and in total.
+
+    Parameters
+    ----------
+    table : `user_id`, `month` and the column `action: <policy>` of each policy of `terms`.
+    """
+    users, _ = pd.factorize(table["user_id"])
+    here = [m for m in months if (table["month"] == m).any()]
+    inside = {m: (table["month"] == m).to_numpy(bool) for m in here} | {
+        TOTAL: np.full(len(table), True)
+    }
+    sums = {
+        (policy, month): _by_user(t, rows, users) for policy, t in terms.items()
+        for month, rows in inside.items()
+    }  # fmt: skip
+    values = {key: _money(s.sum(axis=0, keepdims=True))[0] for key, s in sums.items()}
+    drawn = {key: np.empty((draws, 2)) for key in sums}
+    everyone = np.arange(int(users.max(initial=-1)) + 1)
+    for i, counts in enumerate(draw_users(everyone, draws, seed)):
+        for key, s in sums.items():
+            drawn[key][i] = _money(np.tensordot(counts, s, axes=1)[None])[0]
+    return [
+        _count(table, policy, month, inside[month], terms[policy], values, drawn)
+        for month in inside for policy in terms
+    ]  # fmt: skip
+
+
+def _by_user(terms: Terms, rows: NDArray[np.bool_], users: NDArray[np.int64]) -> Floats:
+    """Sums of each user, shape (users, 4, terms)."""
+    size = int(users.max(initial=-1)) + 1
+    told = np.stack([terms.n, terms.weight, terms.net, terms.loss], axis=1) * rows[:, None, None]
+    out = np.zeros((size, *told.shape[1:]))
+    np.add.at(out, users, told)
+    return out
+
+
+def _money(sums: Floats) -> Floats:
+    """Net and loss of summed terms, shape (k, 2); NaN where advances have no logged like."""
+    n, weight, net, loss = (sums[:, i, :] for i in range(4))
+    lost = (n > 0) & (weight <= 0)
+    rate = n / np.where(weight > 0, weight, 1.0)
+    told = np.stack([(rate * net).sum(axis=1), (rate * loss).sum(axis=1)], axis=1)
+    told[lost.any(axis=1)] = np.nan
+    return told
+
+
+def _count(
+    table: pd.DataFrame,
+    policy: str,
+    month: str,
+    rows: NDArray[np.bool_],
+    terms: Terms,
+    values: Mapping[tuple[str, str], Floats],
+    drawn: Mapping[tuple[str, str], Floats],
+) -> Count:
+    action = table[f"action: {policy}"][rows]
+    mine, ours = (policy, month), (OURS, month)
+    net, loss = (_interval(values[mine][k], drawn[mine][:, k]) for k in (0, 1))
+    less = _interval(values[mine][0] - values[ours][0], drawn[mine][:, 0] - drawn[ours][:, 0])
+    paid = terms.n[rows] > 0
+    return Count(
+        policy,
+        month,
+        len(action),
+        float((action == "instant").mean()),
+        float((action == "at_first_scan").mean()),
+        float((terms.weight[rows] > 0).sum() / paid.sum()) if paid.any() else float("nan"),
+        net,
+        loss,
+        less,
+    )
+
+
+def _interval(value: float, draws: Iterable[float]) -> Interval:
+    known = np.array([d for d in draws if np.isfinite(d)])
+    lower, upper = np.quantile(known, [0.025, 0.975]) if known.size else (np.nan, np.nan)
+    return Interval(float(value), float(lower), float(upper))

@@ -1,0 +1,68 @@
+"""The readable table of an evaluation: a line a reading, the figures a person looks at first."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from models.bootstrap import Interval
+from pipelines.readings import Figures, Reading
+
+SHOWN = {
+    "auc": "AUC",
+    "average_precision": "avg. precision",
+    "recall_at_advance_90": "recall at 90 %",
+    "calibration_in_the_large": "expected/observed",
+    "calibration_slope": "slope",
+}
+MORE = {
+    "gini": "Gini",
+    "ks": "KS",
+    "log_loss": "log loss",
+    "brier": "Brier",
+    "brier_reliability": "reliability",
+    "brier_resolution": "resolution",
+    "brier_uncertainty": "uncertainty",
+    "calibration_error": "calibration error",
+    "loss_captured_10": "loss captured at 10 %",
+    "expected_over_realised": "expected/realised loss",
+}
+DIGITS = 3
+NAME, COUNT, CELL = 28, 8, 25
+
+
+def told_lines(
+    title: str,
+    whole: Reading,
+    segments: Mapping[str, Sequence[Reading]],
+    months: Sequence[Reading],
+) -> list[str]:
+    """The lines of one head."""
+    heading = "".join(f"{name:>{CELL}}" for name in SHOWN.values())
+    lines = [f"{title:{NAME}}{'rows':>{COUNT}}{'bad':>{COUNT}}{heading}", _line(whole)]
+    for name, figures in whole.beside.items():
+        lines.append(f"{'  a ' + name:{NAME + 2 * COUNT}}{_cells(figures)}")
+    for name, figures in whole.less.items():
+        lines.append(f"{'  ours less the ' + name:{NAME + 2 * COUNT}}{_cells(figures)}")
+    for segment, readings in segments.items():
+        lines += [f" {segment}", *(_line(r, "  ") for r in readings)]
+    lines += [" month", *(_line(r, "  ") for r in months)]
+    more = [f"{n} {_interval(whole.figures[k])}" for k, n in MORE.items() if k in whole.figures]
+    for at in range(0, len(more), 3):
+        lines.append(f"  {'; '.join(more[at : at + 3])}")
+    return lines
+
+
+def _line(reading: Reading, indent: str = "") -> str:
+    counts = f"{indent + reading.name:{NAME}}{reading.rows:{COUNT},}{reading.bad:{COUNT},}"
+    return counts + (f"  {reading.why}" if reading.why else _cells(reading.figures))
+
+
+def _cells(figures: Figures) -> str:
+    return "".join(f"{_interval(figures[name]):>{CELL}}" for name in SHOWN)
+
+
+def _interval(told: Interval) -> str:
+    if not np.isfinite(told.value):
+        return "-"
+    value, low, high = (f"{v:.{DIGITS}f}" for v in (told.value, told.lower, told.upper))
+    return f"{value} [{low}, {high}]"

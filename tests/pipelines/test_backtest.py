@@ -1,0 +1,211 @@
+"""A past decided again: no look ahead, the planted order of policies, and what is refused."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data.errors import ContractError, UsageError
+from data.ledger import Ledger
+from data.market.judge import everybody, judge
+from features.task import load_task
+from models.bootstrap import draw_users
+from models.policy import load_policy
+from pipelines.backtest import BacktestResult, run_backtest
+from pipelines.commands import BacktestConfig, SimulateConfig
+from pipelines.counting import TOTAL, Count, Terms, count
+from pipelines.decisions import training_start
+from pipelines.modelling import Models
+from pipelines.plan import policy_of
+from pipelines.replay import ALL, NOBODY, ORACLE, OURS, SCORECARD, Month, last_months, models_of
+from pipelines.simulate import run_simulate
+from pipelines.training import stage_decisions
+from pipelines.truth import costs_of
+
+DECEMBER = Month(pd.Timestamp("2024-12-01", tz="UTC"), pd.Timestamp("2025-01-01", tz="UTC"))
+
+
+def quiet(_line: str) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def config(
+    ledger_path: Path,
+    quick_task: str,
+    truth: pd.DataFrame,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> BacktestConfig:
+    artifacts = tmp_path_factory.mktemp("backtest")
+    truth.to_parquet(artifacts / "truth.parquet")
+    return BacktestConfig(
+        ledger=ledger_path,
+        task=quick_task,
+        artifacts=artifacts,
+        months=2,
+        draws=100,
+        truth=artifacts / "truth.parquet",
+    )
+
+
+@pytest.fixture(scope="module")
+def judged(config: BacktestConfig) -> BacktestResult:
+    return run_backtest(config, quiet)
+
+
+def total(result: BacktestResult) -> dict[str, Count]:
+    return {c.policy: c for c in result.counts if c.month == TOTAL}
+
+
+def test_who_knows_more_is_worth_more(judged: BacktestResult) -> None:
+    worth = {name: c.net.value for name, c in total(judged).items()}
+    assert worth[ORACLE] > worth[OURS] > max(worth[ALL], worth[NOBODY])
+    assert worth[NOBODY] == 0
+    told = total(judged)
+    assert told[ORACLE].less.lower > 0 > told[ALL].less.upper
+    # As many at once as ours, month by month.
+    for c in judged.counts:
+        if c.policy == SCORECARD:
+            ours = next(x for x in judged.counts if (x.policy, x.month) == (OURS, c.month))
+            assert c.instant == ours.instant
+
+
+def test_the_money_is_the_judges(judged: BacktestResult, truth: pd.DataFrame) -> None:
+    costs = costs_of(load_policy())
+    rows = judged.decisions
+    cases = truth[truth["case_id"].isin(rows["case_id"].astype("int64"))]
+    everyone = judge(everybody(cases, "instant"), truth, costs)
+    assert total(judged)[ALL].net.value == pytest.approx(everyone.net_value_cents)
+    assert total(judged)[ALL].loss.value == pytest.approx(everyone.loss_cents)
+    ours = rows[["case_id"]].assign(action=rows[f"action: {OURS}"])
+    by_hand = judge(ours, truth, costs).net_value_cents
+    assert total(judged)[OURS].net.value == pytest.approx(by_hand)
+    months = [c.net.value for c in judged.counts if c.policy == OURS and c.month != TOTAL]
+    assert sum(months) == pytest.approx(by_hand)
+
+
+def test_what_is_written_is_what_is_told(judged: BacktestResult) -> None:
+    told = json.loads((judged.folder / "backtest.json").read_text())
+    assert told["counted_by"] == "the truth"
+    assert len(told["counts"]) == 6 * 3
+    assert (judged.folder / "backtest.png").stat().st_size > 5_000
+    text = judged.text()
+    for name in (*judged.months, TOTAL, OURS, ORACLE):
+        assert name in text
+    rows = pd.read_parquet(judged.folder / "decisions.parquet")
+    assert len(rows) == len(judged.decisions)
+
+
+def test_the_log_alone_tells_the_same_within_its_intervals(
+    config: BacktestConfig, judged: BacktestResult
+) -> None:
+    logged = total(run_backtest(replace(config, truth=None), quiet))
+    assert set(logged) == set(total(judged)) - {ORACLE}
+    for name in (OURS, ALL):
+        found, true = logged[name].net, total(judged)[name].net.value
+        width = found.upper - found.lower
+        assert found.lower - width / 4 < true < found.upper + width / 4, name
+        assert 0.3 < logged[name].matched < 0.7
+    assert logged[NOBODY].net.value == 0
+    assert np.isnan(logged[NOBODY].matched)
+
+
+def fitted(ledger: Ledger, quick_task: str, end: pd.Timestamp) -> Models:
+    task, policy = load_task(quick_task), policy_of(load_task(quick_task), None, quick_task)
+    assert policy is not None
+    start = training_start(ledger, None, DECEMBER.begin)
+    stages = stage_decisions(task, ledger, start, end)
+    return models_of(task, ledger, stages, policy, DECEMBER, 0, quiet)[0]
+
+
+def test_a_months_models_do_not_change_when_what_came_later_is_removed(
+    ledger: Ledger, quick_task: str
+) -> None:
+    known = ledger.take(ledger.known_us < DECEMBER.begin.value // 1000)
+    assert len(known) < 0.8 * len(ledger)
+    now = fitted(ledger, quick_task, DECEMBER.end)
+    then = fitted(known, quick_task, DECEMBER.begin)
+    for name, model in now.risk.items():
+        other = then.risk[name]
+        assert model.booster_.model_to_string() == other.booster_.model_to_string(), name
+        assert model.calibrator_ == other.calibrator_
+    assert repr(now.money) == repr(then.money)
+
+
+def test_the_last_whole_months() -> None:
+    found = last_months(pd.Timestamp("2025-03-17 12:00", tz="UTC"), 3)
+    assert [m.name for m in found] == ["2024-12", "2025-01", "2025-02"]
+    assert found[-1].end == pd.Timestamp("2025-03-01", tz="UTC")
+
+
+def _table(users: list[str], months: list[str], **actions: list[str]) -> pd.DataFrame:
+    table = pd.DataFrame({"user_id": users, "month": months})
+    return table.assign(**{f"action: {k}": v for k, v in actions.items()})
+
+
+def test_money_of_the_log_by_hand() -> None:
+    table = _table(["a", "a", "b", "c"], ["m1"] * 4, ours=["instant"] * 3 + ["after_inspection"])
+    n = np.array([[1.0], [1.0], [1.0], [0.0]])
+    weight = np.array([[2.0], [0.0], [1.0], [0.0]])  # the second was not paid by the log
+    net = weight * np.array([[100.0], [0.0], [-50.0], [0.0]])
+    terms = {"ours": Terms(n, weight, net, 0 * net)}
+    found = count(table, terms, ["m1", "m2"], 200, 0)
+    assert [c.month for c in found] == ["m1", TOTAL]
+    assert found[0].net.value == pytest.approx(3 * (200 - 50) / 3)
+    assert found[0].matched == pytest.approx(2 / 3)
+    by_hand = []
+    for w in draw_users(np.array([0, 0, 1, 2]), 200, 0):
+        paid = w @ weight[:, 0]
+        by_hand.append(w @ n[:, 0] * (w @ net[:, 0]) / paid if paid else np.nan)
+    known = np.array(by_hand)[np.isfinite(by_hand) & ~(np.array(by_hand) == 0)]
+    assert found[0].net.upper == pytest.approx(np.quantile(np.append(known, 0.0), 0.975), rel=0.2)
+
+
+def test_advances_that_the_log_never_made_are_worth_nobody_knows_what() -> None:
+    table = _table(["a", "b"], ["m1", "m1"], ours=["instant", "instant"])
+    none = np.zeros((2, 1))
+    found = count(table, {"ours": Terms(none + 1, none, none, none)}, ["m1"], 20, 0)
+    assert np.isnan(found[0].net.value)
+    assert np.isnan(found[0].net.lower)
+    assert json.dumps(found[0].summary()["net_cents"]) == "[null, null, null]"
+
+
+def test_a_month_without_decisions_is_named_and_the_others_stand(
+    judged: BacktestResult, config: BacktestConfig
+) -> None:
+    empty = replace(judged, months=("2024-11", *judged.months))
+    assert "2024-11  no decisions" in empty.text()
+
+
+def _refused(config: BacktestConfig) -> list[tuple[BacktestConfig, str]]:
+    return [
+        (replace(config, months=11), r"month 2024-0\d.*(?s:.)*needed to calibrate on"),
+        (replace(config, as_of="2024-05-01"), "matured|no request|needed"),
+    ]
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_too_little_history_is_refused_with_what_is_needed(
+    config: BacktestConfig, which: int
+) -> None:
+    given, message = _refused(config)[which]
+    with pytest.raises(ContractError, match=message):
+        run_backtest(given, quiet)
+
+
+def test_a_truth_that_is_none(config: BacktestConfig, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no truth(?s:.)*simulate --truth"):
+        run_backtest(replace(config, truth=tmp_path / "nothing.parquet"), quiet)
+    pd.DataFrame({"x": [1]}).to_parquet(tmp_path / "other.parquet")
+    with pytest.raises(ContractError, match="no truth of a simulation"):
+        run_backtest(replace(config, truth=tmp_path / "other.parquet"), quiet)
+
+
+def test_the_truth_is_written_where_it_is_asked_for(tmp_path: Path) -> None:
+    config = SimulateConfig(out=tmp_path / "ledger", orders=2_000, truth=tmp_path / "t.parquet")
+    told = run_simulate(config)
+    assert told.summary()["truth"] == str(tmp_path / "t.parquet")
+    assert "loss_cents_instant" in pd.read_parquet(tmp_path / "t.parquet")
