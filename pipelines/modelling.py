@@ -75,8 +75,8 @@ class Lesson:
     def take(self, rows: Mask) -> "Lesson":
         """The lesson of some of its decisions."""
         tables = (self.labels, self.track, self.so_far)
-        some = (table[rows].reset_index(drop=True) for table in tables)
-        return Lesson(self.decisions.take(rows), *some, self.moment)
+        told, track, so_far = (table[rows].reset_index(drop=True) for table in tables)
+        return Lesson(self.decisions.take(rows), told, track, so_far, self.moment)
 
     def weight(self) -> NDArray[np.float64]:
         """1 / propensity of the logged action, so that the paid speak for all requests."""
