@@ -67,10 +67,6 @@ class Terms:
     loss: Floats
 
 
-def _plain(value: Any) -> Any:
-    return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
 def by_truth(money: pd.DataFrame) -> Terms:
     """Terms of money that is known for every row."""
     one = np.ones((len(money), 1))

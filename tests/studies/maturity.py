@@ -147,8 +147,8 @@ def _ratio(bad: NDArray[np.bool_], share: Floats, users: NDArray[np.int64]) -> t
 
 def figures(seeds: Sequence[int]) -> dict[str, float]:
     """All worlds: keys `maturity_<figure>`, and `maturity_<figure>_<world>` under stress."""
-    base = study(BASE, seeds)
-    found = {f"maturity_{k}": v for k, v in base.items()}
-    for name, world in STRESS.items():
-        found |= {f"maturity_{k}_{name}": v for k, v in study(world, seeds).items()}
-    return found
+    told = {"": study(BASE, seeds)}
+    told |= {f"_{name}": study(world, seeds) for name, world in STRESS.items()}
+    print("ultimate bad rate of a young vintage: coverage of 95 % intervals")
+    print(pd.DataFrame(told).T.round(4).to_string())
+    return {f"maturity_{k}{name}": v for name, row in told.items() for k, v in row.items()}
