@@ -33,9 +33,18 @@ def quiet(_line: str) -> None:
 
 
 @pytest.fixture(scope="module")
+def swift_task(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("task") / "swift.toml"
+    model = "n_estimators = 15\nnum_leaves = 6\nlearning_rate = 0.08\nmax_bin = 31\n"
+    heads = "".join(f"[model.{target}]\n{model}" for target in ("y_claw", "y_abuse"))
+    path.write_text(f'name = "swift"\nextends = "advance_refund"\n{heads}')
+    return str(path)
+
+
+@pytest.fixture(scope="module")
 def config(
     ledger_path: Path,
-    quick_task: str,
+    swift_task: str,
     truth: pd.DataFrame,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> BacktestConfig:
@@ -43,7 +52,7 @@ def config(
     truth.to_parquet(artifacts / "truth.parquet")
     return BacktestConfig(
         ledger=ledger_path,
-        task=quick_task,
+        task=swift_task,
         artifacts=artifacts,
         months=2,
         draws=100,
@@ -113,8 +122,8 @@ def test_the_log_alone_tells_the_same_within_its_intervals(
     assert np.isnan(logged[NOBODY].matched)
 
 
-def fitted(ledger: Ledger, quick_task: str, end: pd.Timestamp) -> Models:
-    task, policy = load_task(quick_task), policy_of(load_task(quick_task), None, quick_task)
+def fitted(ledger: Ledger, name: str, end: pd.Timestamp) -> Models:
+    task, policy = load_task(name), policy_of(load_task(name), None, name)
     assert policy is not None
     start = training_start(ledger, None, DECEMBER.begin)
     stages = stage_decisions(task, ledger, start, end)
@@ -122,12 +131,12 @@ def fitted(ledger: Ledger, quick_task: str, end: pd.Timestamp) -> Models:
 
 
 def test_a_months_models_do_not_change_when_what_came_later_is_removed(
-    ledger: Ledger, quick_task: str
+    ledger: Ledger, swift_task: str
 ) -> None:
     known = ledger.take(ledger.known_us < DECEMBER.begin.value // 1000)
     assert len(known) < 0.8 * len(ledger)
-    now = fitted(ledger, quick_task, DECEMBER.end)
-    then = fitted(known, quick_task, DECEMBER.begin)
+    now = fitted(ledger, swift_task, DECEMBER.end)
+    then = fitted(known, swift_task, DECEMBER.begin)
     for name, model in now.risk.items():
         other = then.risk[name]
         assert model.booster_.model_to_string() == other.booster_.model_to_string(), name
