@@ -5,10 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from models.bootstrap import Interval
-from pipelines.counting import TOTAL, Count
+from pipelines.counting import FEWEST, TOTAL, Count
 from pipelines.replay import OURS
 
-NOTE = "(money in units of 100 cents; seen: share of the advances that the count rests on)"
+NOTE = (
+    "(money in units of 100 cents; seen: share of the advances that the count rests on; "
+    f"few losses: fewer than {FEWEST} of them)"
+)
 
 
 def told_lines(counts: Sequence[Count], months: Sequence[str]) -> list[str]:
@@ -32,5 +35,7 @@ def _line(told: Count) -> str:
 def _money(told: Interval) -> str:
     if not np.isfinite(told.value):
         return "not seen in the log"
+    if not np.isfinite(told.lower):
+        return f"{told.value / 100:,.0f} [few losses]"
     value, low, high = (f"{x / 100:,.0f}" for x in (told.value, told.lower, told.upper))
     return f"{value} [{low}, {high}]"
