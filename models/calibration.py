@@ -7,7 +7,7 @@ never tie: isotonic steps keep the order of the scores inside them.
 `spline` is a broken line through the log-odds, equally many bad outcomes to a piece. A piece keeps
 the common slope unless its outcomes say otherwise, so few outcomes give Platt's sigmoid and many
 bend it where a curve of two parameters could not. `temperature` is the same slope for all log-odds
-and no level; `venn_abers` the merged probability of two isotonic fits (`models.venn_abers`).
+and no level; `venn_abers` the merged probability of two isotonic fits (`models.isotonic`).
 """
 
 from collections.abc import Sequence
@@ -17,10 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from sklearn.isotonic import isotonic_regression
 
 from data.errors import ContractError, ModelError, UsageError, nearest
-from models.venn_abers import fewest_steps, merged, step_of, venn_abers
+from models.isotonic import fit_isotonic, fit_venn_abers, steps_at
 
 Floats = NDArray[np.float64]
 Parts = NDArray[np.int64]
@@ -77,7 +76,8 @@ def fit_calibrator(
     if method == "none":
         return Calibrator(method)
     if method in STEPS:
-        return (_fit_isotonic if method == "isotonic" else _fit_venn_abers)(raw, y, weight)
+        x, p = (fit_isotonic if method == "isotonic" else fit_venn_abers)(raw, y, weight)
+        return Calibrator(method, x=tuple(x.tolist()), p=tuple(p.tolist()))
     # Platt's targets: as if one more row of each class had been seen, so that a slice that the
     # model separates perfectly gives no infinite slope.
     good, bad = weight[y == 0].sum(), weight[y == 1].sum()
@@ -115,7 +115,7 @@ def calibrate(calibrator: Calibrator, raw: Floats) -> Floats:
     if calibrator.method == "none":
         return np.clip(plain, 1e-9, 1 - 1e-9)
     if calibrator.method in STEPS:
-        p = _steps(calibrator, raw)
+        p = steps_at(np.array(calibrator.x), np.array(calibrator.p), raw)
         p = p if not calibrator.shift else expit(logit(p) + calibrator.shift)
     elif calibrator.method in METHODS:
         shape = _design(calibrator.method, raw, calibrator.x)
@@ -212,33 +212,6 @@ def from_json(record: dict[str, Any]) -> Calibrator:
     """The calibrator of `as_json`."""
     numbers = {k: tuple(map(float, record[k])) for k in ("x", "p", "coef")}
     return Calibrator(str(record["method"]), **numbers, shift=float(record["shift"]))
-
-
-def _fit_isotonic(raw: Floats, y: Floats, weight: Floats) -> Calibrator:
-    """Pool adjacent violators; one more row with the base rate at either end keeps off 0 and 1.
-
-    The two rows carry the mean of all, so that the mean prediction on the slice stays the mean
-    outcome.
-    """
-    x, back = np.unique(raw, return_inverse=True)
-    total = np.bincount(back, weight)
-    mean = np.bincount(back, weight * y) / total
-    base = float((total @ mean) / total.sum())
-    padded = np.concatenate([[base], mean, [base]])
-    p = isotonic_regression(padded, sample_weight=np.concatenate([[1.0], total, [1.0]]))[1:-1]
-    ends = np.append(True, p[1:] != p[:-1]) | np.append(p[1:] != p[:-1], True)
-    return Calibrator("isotonic", x=tuple(x[ends].tolist()), p=tuple(p[ends].tolist()))
-
-
-def _fit_venn_abers(raw: Floats, y: Floats, weight: Floats) -> Calibrator:
-    x, p0, p1 = venn_abers(raw, y, weight)
-    x, p = fewest_steps(x, merged(p0, p1))
-    return Calibrator("venn_abers", x=tuple(x.tolist()), p=tuple(p.tolist()))
-
-
-def _steps(calibrator: Calibrator, raw: Floats) -> Floats:
-    x, p = np.asarray(calibrator.x), np.asarray(calibrator.p)
-    return np.interp(raw, x, p) if calibrator.method == "isotonic" else p[step_of(x, raw)]
 
 
 def _fit_spline(raw: Floats, y: Floats, soft: Floats, weight: Floats, levels: Floats) -> Calibrator:

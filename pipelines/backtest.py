@@ -12,7 +12,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from data.errors import ContractError, UsageError
@@ -25,15 +24,16 @@ from models.bootstrap import Interval
 from models.policy import Policy
 from pipelines.as_of import moment
 from pipelines.atomic import digest, run_folder
+from pipelines.backtest_text import told_lines
 from pipelines.commands import BacktestConfig, Tell
 from pipelines.config import identity
-from pipelines.counting import TOTAL, Count, Terms, by_log, by_truth, count
+from pipelines.counting import Count, Terms, by_log, by_truth, count
 from pipelines.decisions import training_start, with_priors
 from pipelines.fingerprint import fingerprint
 from pipelines.plan import REPORT, check_models, horizon, policy_of
 from pipelines.plots import plot_policies
 from pipelines.realised import realised
-from pipelines.replay import NOBODY, ORACLE, OURS, last_months, replay
+from pipelines.replay import NOBODY, ORACLE, last_months, replay
 from pipelines.tables import plain, write_table
 from pipelines.training import stage_decisions
 from pipelines.truth import oracle_actions, read_truth, true_money
@@ -61,16 +61,8 @@ class BacktestResult:
 
     def text(self) -> str:
         """The table a person reads."""
-        head = f"{'month':9}{'policy':15}{'requests':>9}{'instant':>9}{'at scan':>9}{'seen':>6}"
-        head += f"{'net value':>30}{'loss':>26}{'less ours':>30}"
-        lines = [f"money counted by {self.facts['counted_by']}; 95 % intervals by user", head]
-        for month in (*self.months, TOTAL):
-            found = [c for c in self.counts if c.month == month]
-            lines += [_line(c) for c in found] or [f"{month:9}no decisions"]
-        note = (
-            "(net value and loss in units of 100 cents; seen: share of advances the count rests on)"
-        )
-        return "\n".join([*lines, note, f"  {self.folder}"])
+        lines = [f"money counted by {self.facts['counted_by']}; 95 % intervals by user"]
+        return "\n".join([*lines, *told_lines(self.counts, self.months), f"  {self.folder}"])
 
 
 def run_backtest(config: BacktestConfig, tell: Tell = lambda _line: None) -> BacktestResult:
@@ -192,18 +184,3 @@ def _write(
 
 def _unit(told: Count) -> Interval:
     return Interval(*(x / 100 for x in (told.net.value, told.net.lower, told.net.upper)))
-
-
-def _line(told: Count) -> str:
-    counts = (
-        f"{told.month:9}{told.policy:15}{told.requests:9,}{told.instant:9.1%}{told.at_scan:9.1%}"
-    )
-    less = "" if told.policy == OURS else _money(told.less)
-    return f"{counts}{told.matched:6.0%}{_money(told.net):>30}{_money(told.loss):>26}{less:>30}"
-
-
-def _money(told: Any) -> str:
-    if not np.isfinite(told.value):
-        return "not seen in the log"
-    value, low, high = (f"{x / 100:,.0f}" for x in (told.value, told.lower, told.upper))
-    return f"{value} [{low}, {high}]"

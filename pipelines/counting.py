@@ -22,6 +22,7 @@ from pipelines.replay import OURS
 
 Floats = NDArray[np.float64]
 MONEY = ("net_cents", "loss_cents")
+FEWEST = 5
 TOTAL = "total"
 
 
@@ -30,6 +31,8 @@ class Count:
     """One policy in one month; `less` is its net value minus ours. NaN where nothing is known.
 
     `matched` : share of the advances that the count rests on, 1 by the truth; NaN without any.
+    `losses` : how many of those lost money. With fewer than `FEWEST` by the log the bounds are NaN:
+    the users drawn would be as lucky as the ones seen.
     """
 
     policy: str
@@ -38,6 +41,7 @@ class Count:
     instant: float
     at_scan: float
     matched: float
+    losses: int
     net: Interval
     loss: Interval
     less: Interval
@@ -58,13 +62,14 @@ class Terms:
     """A policy's money as ratios of sums: total = sum over terms of n x (weighted sum / weight).
 
     `n`, `weight`, `net`, `loss` : shape (rows, terms); a term is an action (by the log), or all
-    rows at once with `n` = `weight` = 1 (by the truth).
+    rows at once with `n` = `weight` = 1 (by the truth). `sampled` : the log shows some cases only.
     """
 
     n: Floats
     weight: Floats
     net: Floats
     loss: Floats
+    sampled: bool = False
 
 
 def by_truth(money: pd.DataFrame) -> Terms:
@@ -81,7 +86,7 @@ def by_log(action: "pd.Series[str]", money: pd.DataFrame, labels: pd.DataFrame) 
     n = np.stack([(action == a).to_numpy() for a in paid], axis=1).astype(np.float64)
     w = n * weight[:, None]
     net, loss = (w * money[c].to_numpy(np.float64)[:, None] for c in MONEY)
-    return Terms(n, w, net, loss)
+    return Terms(n, w, net, loss, sampled=True)
 
 
 def count(
@@ -108,10 +113,18 @@ def count(
     for i, counts in enumerate(draw_users(everyone, draws, seed)):
         for key, s in sums.items():
             drawn[key][i] = _money(np.tensordot(counts, s, axes=1)[None])[0]
+    for (policy, month), told in drawn.items():
+        rows, own = inside[month], terms[policy]
+        if own.sampled and own.n[rows].any() and _losses(own, rows) < FEWEST:
+            told[:] = np.nan
     return [
         _count(table, policy, month, inside[month], terms[policy], values, drawn)
         for month in inside for policy in terms
     ]  # fmt: skip
+
+
+def _losses(terms: Terms, rows: NDArray[np.bool_]) -> int:
+    return int(((terms.weight > 0) & (terms.loss > 0))[rows].any(axis=1).sum())
 
 
 def _by_user(terms: Terms, rows: NDArray[np.bool_], users: NDArray[np.int64]) -> Floats:
@@ -154,6 +167,7 @@ def _count(
         float((action == "instant").mean()),
         float((action == "at_first_scan").mean()),
         float((terms.weight[rows] > 0).sum() / paid.sum()) if paid.any() else float("nan"),
+        _losses(terms, rows),
         net,
         loss,
         less,

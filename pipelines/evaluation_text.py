@@ -26,7 +26,7 @@ MORE = {
     "loss_captured_10": "loss captured at 10 %",
     "expected_over_realised": "expected/realised loss",
 }
-DIGITS = 3
+DIGITS, SMALL = 3, 0.02
 NAME, COUNT, CELL = 28, 8, 25
 
 
@@ -64,5 +64,6 @@ def _cells(figures: Figures) -> str:
 def _interval(told: Interval) -> str:
     if not np.isfinite(told.value):
         return "-"
-    value, low, high = (f"{v:.{DIGITS}f}" for v in (told.value, told.lower, told.upper))
+    digits = DIGITS if max(abs(told.value), abs(told.upper)) >= SMALL else DIGITS + 2
+    value, low, high = (f"{v:.{digits}f}" for v in (told.value, told.lower, told.upper))
     return f"{value} [{low}, {high}]"

@@ -1,5 +1,6 @@
 """One small simulated shop for all tests of the pipelines, and a model trained on it once."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,7 @@ from data.ledger import Ledger
 from data.market import Market, World, simulate
 from data.store import read_ledger
 from features.task import load_task
+from models.baselines import LogisticBaseline
 from pipelines.atomic import publish
 from pipelines.bundle import Bundle, read_bundle, write_bundle
 from pipelines.plan import policy_of
@@ -27,6 +29,18 @@ n_estimators = 40
 num_leaves = 6
 max_bin = 31
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_baselines() -> Iterator[None]:
+    """A scorecard bins each of 250 columns by a search; here a regression stands for it."""
+
+    def both(_seed: int) -> dict[str, LogisticBaseline]:
+        return {"logistic": LogisticBaseline(), "scorecard": LogisticBaseline(strength=1e4)}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipelines.beside.baselines", both)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,6 @@ from data.errors import ContractError, UsageError
 from data.ledger import Ledger
 from features.task import Task, load_task
 from models import metrics
-from models.baselines import LogisticBaseline
-from pipelines import beside as beside_module
 from pipelines.commands import EvaluateConfig
 from pipelines.decisions import training_start
 from pipelines.evaluate import EvaluateResult, run_evaluate, whose_of
@@ -71,12 +69,6 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-@pytest.fixture
-def without_scorecard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The scorecard takes longer than all the rest, and is tested where it is made."""
-    monkeypatch.setattr(beside_module, "baselines", lambda _seed: {"logistic": LogisticBaseline()})
-
-
 def how(task: Task, ledger: Ledger, **changes: Any) -> Walk:
     given: dict[str, Any] = {"folds": 2, "span": pd.Timedelta(days=45), "seed": 0, "parted": False}
     by = changes.pop("by", "users")
@@ -89,7 +81,6 @@ def walked(small: str, ledger: Ledger, **changes: Any) -> Walked:
     return walk(task, ledger, None, start, END, how(task, ledger, **changes), quiet)
 
 
-@pytest.mark.usefixtures("without_scorecard")
 def test_a_fold_is_judged_by_what_was_known_when_it_began(small: str, ledger: Ledger) -> None:
     found = walked(small, ledger)
     rows = found.rows["again_request"]
@@ -109,7 +100,6 @@ def test_a_fold_is_judged_by_what_was_known_when_it_began(small: str, ledger: Le
     assert last["y"].sum() > theirs["y"].sum()  # the outcomes themselves did change
 
 
-@pytest.mark.usefixtures("without_scorecard")
 @pytest.mark.parametrize("by", ["users", "clusters"])
 def test_nobody_is_judged_who_was_fitted_on(
     small: str, ledger: Ledger, by: str, monkeypatch: pytest.MonkeyPatch
@@ -261,7 +251,6 @@ def config(small: str, ledger_path: Path, tmp_path: Path) -> EvaluateConfig:
         ({"as_of": "2024-02-01"}, ContractError, "no case has a matured again"),
     ],
 )
-@pytest.mark.usefixtures("without_scorecard")
 def test_what_cannot_be_judged_is_refused_with_what_is_needed(
     config: EvaluateConfig, changes: Any, error: type[Exception], message: str
 ) -> None:

@@ -13,11 +13,14 @@ from data.ingest import write_ledger_table
 from data.ledger import Ledger
 from data.lock import locked
 from data.market import World, altered, simulate
+from models.baselines import baselines
+from pipelines.beside import NO_SCORECARD, fit_baselines
 from pipelines.bundle import Bundle
 from pipelines.champion import find_bundle
 from pipelines.commands import RetrainConfig, ScoreConfig, TrainConfig
 from pipelines.evaluation import FEWEST_BAD
 from pipelines.modelling import chunked
+from pipelines.plan import AT_STANDING
 from pipelines.retrain import KEPT, compare_with, run_retrain
 from pipelines.score import run_score
 from pipelines.tables import plain
@@ -320,3 +323,28 @@ def test_baselines_stand_beside_the_main_head(trained: TrainResult) -> None:
     for name in ("logistic", "scorecard"):
         assert 0.4 < trained.metrics[f"y_claw_request.{name}.auc"] < 1
         assert f"    a {name} beside it: auc 0." in trained.text()
+
+
+def test_the_real_scorecard_is_fitted_on_the_heads_own_rows(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.beside.baselines", baselines)
+    lesson, head = trial.taught["standing"], AT_STANDING
+    fitted = fit_baselines(trial.task, lesson, head, 0)
+    assert {type(m).__name__ for m in fitted.values()} == {"LogisticBaseline", "ScorecardBaseline"}
+    rows = lesson.usable(trial.task, head.target)
+    assert fitted["scorecard"].n_fit_ == rows.sum()
+    p = chunked(fitted["scorecard"], lesson.decisions.X)
+    assert 0 < p.min() < p.max() < 1
+
+
+def test_without_optbinning_the_scorecard_is_left_out_with_a_word(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    for module in ("models.baselines", "pipelines.beside"):
+        monkeypatch.setattr(f"{module}.scorecard_installed", lambda: False)
+    monkeypatch.setattr("pipelines.beside.baselines", baselines)
+    fitted = fit_baselines(trial.task, trial.taught["standing"], AT_STANDING, 0, said.append)
+    assert list(fitted) == ["logistic"]
+    assert NO_SCORECARD in said
