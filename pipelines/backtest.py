@@ -169,7 +169,7 @@ def _write(
     root, run_id = config.artifacts / "backtests", str(facts["run_id"])
     shown = [m for m in months if any(c.month == m for c in counts)]
     kept = ["row_id", "case_id", "user_id", "as_of", "month", "amount_cents", "p_claw"]
-    kept += [c for c in table.columns if c.startswith("action: ")]
+    kept += [c for c in table.columns if c == "p_scorecard" or c.startswith("action: ")]
     with locked(config.artifacts / LOCK), run_folder(root, run_id) as folder:
         summary = {**facts, "counts": [c.summary() for c in counts]}
         (folder / "backtest.json").write_text(json.dumps(summary, indent=2) + "\n")

@@ -20,6 +20,7 @@ from pipelines.counting import TOTAL, Count, Terms, count
 from pipelines.decisions import training_start
 from pipelines.modelling import Models
 from pipelines.plan import policy_of
+from pipelines.realised import logged_weight, realised
 from pipelines.replay import ALL, NOBODY, ORACLE, OURS, SCORECARD, Month, last_months, models_of
 from pipelines.simulate import run_simulate
 from pipelines.training import stage_decisions
@@ -80,6 +81,12 @@ def test_who_knows_more_is_worth_more(judged: BacktestResult) -> None:
         if c.policy == SCORECARD:
             ours = next(x for x in judged.counts if (x.policy, x.month) == (OURS, c.month))
             assert c.instant == ours.instant
+
+
+def test_the_scorecard_pays_the_safest_of_each_month(judged: BacktestResult) -> None:
+    for _, rows in judged.decisions.groupby("month"):
+        paid = rows[f"action: {SCORECARD}"] == "instant"
+        assert rows.loc[paid, "p_scorecard"].max() <= rows.loc[~paid, "p_scorecard"].min()
 
 
 def test_the_money_is_the_judges(judged: BacktestResult, truth: pd.DataFrame) -> None:
@@ -172,6 +179,44 @@ def test_money_of_the_log_by_hand() -> None:
         by_hand.append(wanted * (w @ net[:, 0]) / seen if seen else 0.0 if not wanted else np.nan)
     assert found[0].net.upper == pytest.approx(np.nanquantile(by_hand, 0.975))
     assert found[0].net.lower == pytest.approx(np.nanquantile(by_hand, 0.025))
+
+
+def test_what_a_logged_case_was_worth_by_hand() -> None:
+    priced = pd.DataFrame({"hours_instant": [100.0, 100.0, 600.0, 100.0], "hours_scan": [40.0] * 4})
+    labels = pd.DataFrame(
+        {
+            "paid_stage": ["request", "first_scan", "request", None],
+            "paid_cents": [10_000.0, 20_000.0, 30_000.0, np.nan],
+            "y_claw": [0.0, 0.0, 1.0, np.nan],
+            "y_abuse": [0.0, 0.0, 1.0, np.nan],
+            "y_loss_matured": [True, False, True, False],
+            "loss_cents": [0.0, np.nan, 12_000.0, np.nan],
+            "cause": [None, None, "audit_abuse", None],
+        }
+    )
+    told = realised(priced, labels, load_policy())  # 4.2 cents an hour, 1e-4 of the money a day
+    net = [
+        420.0 - 10_000 * 1e-4 * 100 / 24,
+        168.0 - 20_000 * 1e-4 * 40 / 24,
+        0.0 - 12_000 - 1_500 - 30_000 * 1e-4 * 600 / 24,
+        0.0,
+    ]
+    np.testing.assert_allclose(told["net_cents"], net)
+    assert told["known"].tolist() == [True, False, True, True]
+    assert told["loss_cents"].tolist() == [0.0, 0.0, 12_000.0, 0.0]
+
+
+def test_a_log_without_the_action_or_its_propensity_has_no_weight() -> None:
+    labels = pd.DataFrame(
+        {
+            "logged_action": pd.Categorical(
+                ["instant", "instant", "after_inspection", None, "instant"]
+            ),
+            "act_prob": [0.5, np.nan, 0.9, np.nan, 0.0],
+        }
+    )
+    weight = logged_weight(pd.Series(["instant"] * 5), labels)
+    assert weight.tolist() == [2.0, 0.0, 0.0, 0.0, 0.0]
 
 
 def test_advances_that_the_log_never_made_are_worth_nobody_knows_what() -> None:
