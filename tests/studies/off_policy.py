@@ -1,0 +1,131 @@
+"""Coverage of the intervals of a policy's value: 500 histories, one calm world and three stresses.
+
+Beside ours stand the same estimator with the true outcome functions (how wide must it be?), and
+what is done naively: the mean of the rows that happened to match, and rows taken for independent.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from models.bootstrap import Interval
+from models.clustered import clustered_mean
+from models.cross_fit import cross_fitted
+from models.off_policy import Logged, policy_value, value_scores
+from models.propensities import weights
+from tests.studies.case_worlds import (
+    CALM,
+    DAYS,
+    HOLD,
+    HORIZON,
+    INSTANT,
+    LATE,
+    REACTING,
+    SCAN,
+    WORLDS,
+    Cases,
+    World,
+    lived,
+    old_enough,
+    target,
+    true_bad,
+    true_value,
+    worth,
+)
+
+Floats = NDArray[np.float64]
+OURS = ("dr", "snips")
+METHODS = (*OURS, "oracle", "iid", "unweighted")
+
+
+def logged_of(cases: Cases) -> Logged:
+    """The cases as evidence on the target policy; the normal track earns 0 for certain."""
+    action = target(cases)
+    found = weights(cases.prob, cases.action == action)
+    held, n = action == HOLD, len(action)
+    wide = np.full(n, 1e6)
+    reward = np.where(held, 0.0, cases.reward)
+    return Logged(cases.user, reward, np.where(held, 1.0, found.weight), held, -wide, wide)
+
+
+def outcome_model(cases: Cases) -> Floats:
+    """Cross-fitted, one ridge an action; it knows what is shown and nothing else."""
+    action, found = target(cases), np.zeros(len(cases.user))
+    for a in (SCAN, INSTANT):
+        told = cross_fitted(cases.reward, cases.action == a, cases.columns, cases.user)
+        found = np.where(action == a, told, found)
+    return found
+
+
+def intervals(world: World, seed: int) -> dict[str, Interval]:
+    """Every method's interval on one history."""
+    everything = lived(world, seed)
+    cases = everything.take(old_enough(world, everything, HORIZON))
+    logged = logged_of(cases)
+    model = outcome_model(cases)
+    action = target(cases)
+    truth = worth(cases, action, true_bad(world, cases, action))
+    scores = value_scores(logged, model)
+    return {
+        "dr": clustered_mean(scores, cases.user),
+        "snips": policy_value(logged),
+        "oracle": policy_value(logged, truth),
+        "iid": clustered_mean(scores, np.arange(len(scores))),
+        "unweighted": _unweighted(everything if world is LATE else cases),
+    }
+
+
+def _unweighted(cases: Cases) -> Interval:
+    """The mean of the rows that match, what is not known yet taken for good."""
+    rows = cases.action == target(cases)
+    late = cases.known_day > DAYS
+    reward = np.where(late, worth(cases, cases.action, np.zeros(len(late))), cases.reward)
+    return clustered_mean(reward[rows], np.flatnonzero(rows))
+
+
+def histories(world: World, seeds: Sequence[int]) -> pd.DataFrame:
+    """One row a seed and method: `value`, `lower`, `upper`."""
+    rows: list[dict[str, Any]] = []
+    for seed in seeds:
+        for name, found in intervals(world, seed).items():
+            rows.append({"seed": seed, "method": name, **vars(found)})
+    return pd.DataFrame(rows)
+
+
+def summary(world: World, seeds: Sequence[int]) -> pd.DataFrame:
+    """One row a method: coverage of the truth, mean width against the oracle's, bias and error."""
+    told = histories(world, seeds)
+    truth = true_value(world, HORIZON)
+    told["covered"] = (told["lower"] <= truth) & (truth <= told["upper"])
+    told["width"] = told["upper"] - told["lower"]
+    mean = told.groupby("method", sort=False)[["covered", "width", "value"]].mean()
+    spread = told.groupby("method", sort=False)["value"].std()
+    return pd.DataFrame(
+        {
+            "coverage": mean["covered"],
+            "width_ratio": mean["width"] / mean.loc["oracle", "width"],
+            "bias": mean["value"] - truth,
+            "spread": spread,
+        }
+    )
+
+
+def tables(seeds: Sequence[int]) -> dict[str, pd.DataFrame]:
+    """The summary of every world."""
+    return {world.name: summary(world, seeds) for world in WORLDS}
+
+
+def figures(seeds: Sequence[int]) -> dict[str, float]:
+    """Coverage and width, `dr_*` in the calm world and `dr_<world>_*` under stress."""
+    found: dict[str, float] = {}
+    for name, table in tables(seeds).items():
+        key = "dr" if name == CALM.name else f"dr_{name}"
+        found[f"{key}_coverage"] = float(table.loc["dr", "coverage"])
+        found[f"{key}_width_ratio"] = float(table.loc["dr", "width_ratio"])
+        found[f"{key}_coverage_naive"] = float(table.loc["unweighted", "coverage"])
+        found[f"{key}_coverage_iid"] = float(table.loc["iid", "coverage"])
+        found[f"{key}_coverage_snips"] = float(table.loc["snips", "coverage"])
+    return found
