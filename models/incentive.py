@@ -1,4 +1,4 @@
-"""What being paid at once does to the buyer: is the return finished less often?
+"""What being paid at once does to the buyer: whether the return is finished less often.
 
 A case that was paid at once shows its outcome with the incentive, a held one without it; held is
 not clean. The outcome here is one that both arms show: whether the parcel came. Logged

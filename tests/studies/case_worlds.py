@@ -132,7 +132,9 @@ def lived(world: World, seed: int, users: int | None = None, own: bool = False) 
     """A history under the logging policy; `own` under the target policy instead."""
     rng, n = np.random.default_rng([seed, 4711]), users or world.users
     trait = world.trait * rng.standard_normal(n)
-    count = 1 + np.minimum(rng.poisson(world.more_cases * rng.gamma(0.6, 1 / 0.6, n)), POSITIONS - 1)
+    count = 1 + np.minimum(
+        rng.poisson(world.more_cases * rng.gamma(0.6, 1 / 0.6, n)), POSITIONS - 1
+    )
     days = np.sort(rng.random((n, POSITIONS)) * DAYS, axis=1)
     earlier, parts = np.zeros(n), []
     for k in range(POSITIONS):

@@ -23,7 +23,6 @@ from tests.studies.case_worlds import (
     HORIZON,
     INSTANT,
     LATE,
-    REACTING,
     SCAN,
     WORLDS,
     Cases,
