@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 HOLD, SCAN, INSTANT = range(3)
 POSITIONS = 12  # cases a user has at most
-NODES, CHANCES = np.polynomial.hermite_e.hermegauss(15)
+NODES, CHANCES = np.polynomial.hermite_e.hermegauss(9)
 CHANCES = CHANCES / CHANCES.sum()
 
 
@@ -150,11 +150,11 @@ def lived(world: World, seed: int, users: int | None = None, own: bool = False) 
         action = target(request) if own else drawn
         bad = rng.random(n) < chance_bad(world, request, action, trait, hidden)
         noise = np.exp(0.4 * rng.standard_normal(n) - 0.08)
+        reward = worth(request, action, bad.astype(np.float64)) * noise
+        known = request.day + _delay(world, rng, request, bad)
         part = Cases(
             np.arange(n), np.full(n, k), request.day, request.shown, request.amount,
-            request.earlier, action, prob[np.arange(n), action], bad,
-            worth(request, action, bad) * noise, request.day + _delay(world, rng, request, bad),
-            trait, hidden,
+            request.earlier, action, prob[np.arange(n), action], bad, reward, known, trait, hidden,
         )  # fmt: skip
         parts.append(part.take(k < count))
         earlier += action == INSTANT
@@ -166,7 +166,7 @@ def _delay(world: World, rng: Any, request: _Request, bad: NDArray[np.bool_]) ->
     """Days until what became of a case is known: longer if it is bad, and after the season."""
     season = 1 + 0.5 * world.late * (1 + np.sin(request.day * 2 * np.pi / 180))
     mean = np.where(bad, 30.0 * season * (1 + world.late), 12.0)
-    return np.minimum(rng.gamma(2.0, mean / 2), HORIZON)
+    return np.asarray(np.minimum(rng.gamma(2.0, mean / 2), HORIZON))
 
 
 def true_bad(world: World, cases: Cases, action: Any) -> Floats:
@@ -190,7 +190,7 @@ def old_enough(world: World, cases: Cases, days: float) -> NDArray[np.bool_]:
 @lru_cache
 def population(world: World, own: bool = False) -> Cases:
     """Many users of the world, for the truth."""
-    return lived(world, 999_999_937, users=400_000, own=own)
+    return lived(world, 999_999_937, users=200_000, own=own)
 
 
 @lru_cache
