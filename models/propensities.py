@@ -6,6 +6,7 @@ support that needs no probability of an action that was not taken.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,9 +28,9 @@ def checked_propensity(prob: ArrayLike, name: str = "act_prob") -> Floats:
     p = np.asarray(prob, np.float64)
     wrong = ~np.isnan(p) & ~((p > 0) & (p <= 1))
     if wrong.any():
-        first = int(np.argmax(wrong))
+        row, value = int(np.nonzero(wrong)[0][0]), float(p[wrong][0])
         raise ContractError(
-            f"{int(wrong.sum())} logged propensities cannot be (first: row {first}, {p[first]:g})",
+            f"{int(wrong.sum())} logged propensities cannot be (first: row {row}, {value:g})",
             where=name,
             fix="log the probability, above 0 and at most 1, with which the action was drawn",
         )
@@ -65,8 +66,7 @@ def weights(prob: ArrayLike, matches: ArrayLike) -> Weights:
     >>> weights([[0.5, 0.8], [0.5, 1.0]], [[True, True], [True, False]]).weight
     array([2.5, 0. ])
     """
-    p, same = np.atleast_1d(checked_propensity(prob)), np.asarray(matches, np.bool_)
-    p, same = p.reshape(len(p), -1), same.reshape(len(p), -1)
+    p, same = _by_stage(checked_propensity(prob)), _by_stage(np.asarray(matches, np.bool_))
     # the first stage at which the two part decides; what the log did later, the policy never met
     before = np.cumprod(np.column_stack([np.ones(len(p), np.bool_), same[:, :-1]]), axis=1) > 0
     missing: Mask = np.any(np.isnan(p) & before, axis=1)
@@ -74,6 +74,10 @@ def weights(prob: ArrayLike, matches: ArrayLike) -> Weights:
     follows = np.all(same, axis=1) & ~missing
     chance = np.where(follows, np.where(follows[:, None], p, 1.0).prod(axis=1), 1.0)
     return Weights(np.where(follows, 1 / chance, 0.0), missing, impossible)
+
+
+def _by_stage(values: NDArray[Any]) -> NDArray[Any]:
+    return values[:, None] if values.ndim == 1 else values
 
 
 def support_p_value(weight: ArrayLike, largest: float) -> float:

@@ -129,6 +129,8 @@ def _by_part(band: Returns, parts: Mapping[str, Mask]) -> dict[str, Interval | s
     scores = effect_scores(_arms(band), band.X)
     found: dict[str, Interval | str] = {}
     for name, part in parts.items():
+        if not part.any():
+            continue
         some = band.take(part)
         people = len(np.unique(some.users))
         if people < 2:
