@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from data.errors import NothingToDoError, UsageError
 from data.ledger import Ledger
-from features.engine import features
 from features.labels import labels
 from features.spine import spine
 from models.clustered import user_codes
@@ -28,7 +27,7 @@ from models.policy_sections import Cap, DayCap
 from models.propensities import Weights, weights
 from pipelines.bundle import Bundle
 from pipelines.decision_log import Paths, logged_paths
-from pipelines.decisions import Decisions
+from pipelines.decisions import blocks
 from pipelines.rewards import Rewards, known_until, micros, rewards
 from pipelines.scoring import score_requests
 
@@ -109,8 +108,11 @@ def gather(
             fix="log advance_decided with its stage, action, act_prob and keep_prob",
         )
     columns = task.at_stage("request") + task.policy_at("request")
-    given = Decisions(cases, features(columns, ledger, cases))
-    scored = score_requests(task, bundle.models, given, policy, FRESH)
+    parts = [
+        score_requests(task, bundle.models, some, policy, FRESH)
+        for some in blocks(columns, ledger, cases)
+    ]
+    scored = pd.concat(parts, ignore_index=True)
     decided, _ = decide(scored, alone(policy), LimitState())
     values = decided[["action", "value_instant_cents", "value_scan_cents"]]
     table = pd.concat([scored, values], axis=1)

@@ -12,9 +12,10 @@ from pipelines.arms import Effect
 from pipelines.valuation import Valuation
 
 PER = 1000  # requests that a value is given for
-LIVED = (
+READINGS = (
     "holds for the policy without limits, caps, budgets and exploration, at the histories that "
-    "were lived"
+    "were lived",
+    "with limits and budgets, only whole days replayed on the simulator tell (clawback demo)",
 )
 
 
@@ -141,7 +142,7 @@ def _incentive(found: Effect) -> list[str]:
 def _readings(result: OpeResult) -> list[str]:
     """What the figures hold for, and what they do not."""
     found = result.incentive
-    lines = [LIVED]
+    lines = list(READINGS)
     if found.carried is None:
         return [*lines, "whether buyers react to earlier payments cannot be told"]
     if not found.reacting:

@@ -3,7 +3,9 @@
     value of the hours saved (not for abusers) - money lost - the claw-back's own cost - capital
 
 A request that was not paid in advance earns 0: that is what the others are measured against, and
-no statement that it was clean. In: requests with labels of a moment of looking. Out: rewards, null
+no statement that it was clean. Hours count for everybody but abusers, so also where nobody said
+whose fault it was; the hours are those to the inspection that would have paid, or, where none was
+seen, the model's expectation. In: requests with labels of a moment of looking. Out: rewards, null
 where the case is too young, and the range a reward can lie in.
 """
 

@@ -15,6 +15,17 @@ from models.bootstrap import Interval
 ORACLE = "oracle"
 
 
+def flat(key: str, tables: dict[str, Any], ours: str) -> dict[str, float]:
+    """The bars of a study: `<key>_*` of the first world, `<key>_<world>_*` of the stressed ones."""
+    found: dict[str, float] = {}
+    for number, (world, table) in enumerate(tables.items()):
+        name = f"{key}_{world}" if number else key
+        found[f"{name}_coverage"] = table.loc[ours, "coverage"]
+        found[f"{name}_width_ratio"] = table.loc[ours, "width_ratio"]
+        found[f"{name}_coverage_naive"] = table.loc["unweighted", "coverage"]
+    return found
+
+
 def coverage_table(histories: Iterable[dict[str, Interval]], truth: dict[str, float]) -> Any:
     """A frame with `coverage`, `width_ratio`, `bias` and `spread` by method.
 

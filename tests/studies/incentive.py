@@ -18,7 +18,6 @@ from models.incentive import Arms, carry_over, effect_scores, unweighted_differe
 from models.off_policy import value_scores
 from models.propensities import weights
 from tests.studies.case_worlds import (
-    CALM,
     DAYS,
     DEADLINE,
     HOLD,
@@ -32,7 +31,7 @@ from tests.studies.case_worlds import (
     true_bad,
     true_effect,
 )
-from tests.studies.coverage import coverage_table
+from tests.studies.coverage import coverage_table, flat
 
 Floats = NDArray[np.float64]
 METHODS = ("aipw", "oracle", "iid", "unweighted")
@@ -100,11 +99,9 @@ def figures(seeds: Sequence[int]) -> dict[str, float]:
 
     `*_carry_over` is the share of histories in which the long-run reading was refused.
     """
-    found: dict[str, float] = {}
-    for name, table in tables(seeds).items():
-        key = "incentive" if name == CALM.name else f"incentive_{name}"
-        found[f"{key}_coverage"] = table.loc["aipw", "coverage"]
-        found[f"{key}_width_ratio"] = table.loc["aipw", "width_ratio"]
-        found[f"{key}_coverage_naive"] = table.loc["unweighted", "coverage"]
-        found[f"{key}_carry_over"] = 1 - table.loc["carry_over", "coverage"]
-    return found
+    told = tables(seeds)
+    refused = {
+        f"incentive_{name}_carry_over": 1 - table.loc["carry_over", "coverage"]
+        for name, table in told.items()
+    }
+    return flat("incentive", told, "aipw") | refused

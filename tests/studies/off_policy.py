@@ -35,7 +35,7 @@ from tests.studies.case_worlds import (
     true_value,
     worth,
 )
-from tests.studies.coverage import coverage_table
+from tests.studies.coverage import coverage_table, flat
 
 Floats = NDArray[np.float64]
 METHODS = ("dr", "snips", "oracle", "iid", "unweighted")
@@ -109,13 +109,10 @@ def figures(seeds: Sequence[int]) -> dict[str, float]:
     `dr_reacting_coverage_long_run` reads the interval as what the policy would earn once its own
     payments have formed the buyers: the reading that is refused.
     """
-    found: dict[str, float] = {}
-    for name, table in tables(seeds).items():
-        key = "dr" if name == CALM.name else f"dr_{name}"
-        found[f"{key}_coverage"] = table.loc["dr", "coverage"]
-        found[f"{key}_width_ratio"] = table.loc["dr", "width_ratio"]
-        found[f"{key}_coverage_naive"] = table.loc["unweighted", "coverage"]
-        found[f"{key}_coverage_snips"] = table.loc["snips", "coverage"]
-        if "long_run" in table.index:
-            found[f"{key}_coverage_long_run"] = table.loc["long_run", "coverage"]
-    return found
+    told = tables(seeds)
+    long_run = told[REACTING.name].loc["long_run", "coverage"]
+    snips = told[CALM.name].loc["snips", "coverage"]
+    return flat("dr", told, "dr") | {
+        "dr_coverage_snips": snips,
+        "dr_reacting_coverage_long_run": long_run,
+    }
