@@ -43,9 +43,9 @@ def arms_of(cases: Cases) -> Arms:
     return Arms(cases.user, cases.bad.astype(np.float64), paid, held)
 
 
-def intervals(world: World, seed: int) -> dict[str, Interval]:
+def intervals(world: World, seed: int, users: int | None = None) -> dict[str, Interval]:
     """Every method's interval on one history, and the test of carry-over."""
-    everything = lived(world, seed)
+    everything = lived(world, seed, users)
     cases = everything.take(old_enough(world, everything, DEADLINE))
     arms = arms_of(cases)
     scores = effect_scores(arms, cases.columns)
@@ -81,12 +81,12 @@ def previous_payment(arms: Arms, cases: Cases) -> Floats:
     return found
 
 
-def summary(world: World, seeds: Sequence[int]) -> Any:
+def summary(world: World, seeds: Sequence[int], users: int | None = None) -> Any:
     """One row a method: coverage, width against the oracle's, bias; for `carry_over`, of 0."""
     truth = dict.fromkeys(METHODS, true_effect(world, DEADLINE)) | {"carry_over": 0.0}
     if world is LATE:  # the plain difference takes all requests
         truth["unweighted"] = true_effect(world, 0.0)
-    return coverage_table((intervals(world, seed) for seed in seeds), truth)
+    return coverage_table((intervals(world, seed, users) for seed in seeds), truth)
 
 
 def tables(seeds: Sequence[int]) -> dict[str, Any]:

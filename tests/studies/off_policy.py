@@ -60,9 +60,9 @@ def outcome_model(cases: Cases) -> Floats:
     return found
 
 
-def intervals(world: World, seed: int) -> dict[str, Interval]:
+def intervals(world: World, seed: int, users: int | None = None) -> dict[str, Interval]:
     """Every method's interval on one history."""
-    everything = lived(world, seed)
+    everything = lived(world, seed, users)
     cases = everything.take(old_enough(world, everything, HORIZON))
     logged = logged_of(cases)
     model = outcome_model(cases)
@@ -88,14 +88,14 @@ def _unweighted(cases: Cases) -> Interval:
     return clustered_mean(reward[rows], np.flatnonzero(rows))
 
 
-def summary(world: World, seeds: Sequence[int]) -> Any:
+def summary(world: World, seeds: Sequence[int], users: int | None = None) -> Any:
     """One row a method: coverage of the truth, width against the oracle's, bias and spread."""
     truth = dict.fromkeys(METHODS, true_value(world, HORIZON))
     if world is LATE:  # all requests of the period are what the naive mean speaks of
         truth["unweighted"] = true_value(world, 0.0)
     if world is REACTING:
         truth["long_run"] = true_value(world, HORIZON, own=True)
-    return coverage_table((intervals(world, seed) for seed in seeds), truth)
+    return coverage_table((intervals(world, seed, users) for seed in seeds), truth)
 
 
 def tables(seeds: Sequence[int]) -> dict[str, Any]:

@@ -6,13 +6,13 @@ import pytest
 from tests.studies import incentive
 from tests.studies.case_worlds import REACTING, WORLDS, World
 
-SEEDS = range(11, 51)
+SEEDS = range(11, 41)
 SLACK = 4 * float(np.sqrt(0.95 * 0.05 / len(SEEDS)))  # of a coverage of 95 %
 
 
 @pytest.mark.parametrize("world", WORLDS, ids=[w.name for w in WORLDS])
 def test_the_effect_is_covered_and_the_plain_difference_is_off(world: World) -> None:
-    table = incentive.summary(world, SEEDS)
+    table = incentive.summary(world, SEEDS, users=1200)
     assert table.loc["aipw", "coverage"] > 0.95 - SLACK
     assert table.loc["aipw", "width_ratio"] < 1.5
     error = table.loc["aipw", "spread"] / np.sqrt(len(SEEDS))

@@ -6,13 +6,13 @@ import pytest
 from tests.studies import off_policy
 from tests.studies.case_worlds import CALM, HORIZON, REACTING, WORLDS, World, true_value
 
-SEEDS = range(11, 51)
+SEEDS = range(11, 41)
 SLACK = 4 * float(np.sqrt(0.95 * 0.05 / len(SEEDS)))  # of a coverage of 95 %
 
 
 @pytest.mark.parametrize("world", WORLDS, ids=[w.name for w in WORLDS])
 def test_the_value_is_covered_and_hardly_wider_than_it_must_be(world: World) -> None:
-    table = off_policy.summary(world, SEEDS)
+    table = off_policy.summary(world, SEEDS, users=1200)
     assert table.loc[["dr", "snips"], "coverage"].min() > 0.95 - SLACK
     assert table.loc["dr", "width_ratio"] < 1.5
     error = table.loc["dr", "spread"] / np.sqrt(len(SEEDS))
