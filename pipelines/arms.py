@@ -63,7 +63,8 @@ class Effect:
 class Returns:
     """Returns old enough to have come: arrays of n requests in the order of time.
 
-    `action`, `prob` : logged at the request, null where they are not. `came` : in time.
+    `action`, `prob` : logged at the request; the action is empty, or the probability null, where it
+    is not. `came` : in time.
     """
 
     users: NDArray[np.int64]
@@ -81,6 +82,7 @@ class Returns:
 def incentive(returns: Returns, parts: Mapping[str, Mask]) -> Effect:
     """The effect overall and in `parts`, where the log supports it."""
     n = len(returns.users)
+    returns = replace(returns, prob=np.where(returns.action == "", np.nan, returns.prob))
     drawn = np.asarray(~(returns.prob > CERTAIN), np.bool_)
     band = returns.take(drawn)
     arms = _arms(band)
@@ -103,9 +105,7 @@ def incentive(returns: Returns, parts: Mapping[str, Mask]) -> Effect:
 
 
 def _arms(returns: Returns) -> Arms:
-    known = returns.action != ""
-    prob = np.where(known, returns.prob, np.nan)
-    paid, held = (_kept(weights(prob, returns.action == a)) for a in (PAID, NORMAL))
+    paid, held = (_kept(weights(returns.prob, returns.action == a)) for a in (PAID, NORMAL))
     return Arms(returns.users, (~returns.came).astype(np.float64), paid, held)
 
 

@@ -94,7 +94,7 @@ def _incentive(
     table = evidence.table
     old = table["as_of"] <= as_of - pd.Timedelta(hours=SCAN_DEADLINE_HOURS)
     back = table["refund_type"] == RETURN if "refund_type" in table else old
-    rows = (old & back).to_numpy(bool) & evidence.paths.decided
+    rows = (old & back).to_numpy(bool)
     cases = table.rename(columns={"case_id": task.case})[[task.case, "as_of"]]
     hours = normal_track(task, ledger, cases, as_of)["scan_hours"].to_numpy()
     returns = Returns(

@@ -38,6 +38,14 @@ def test_a_segment_without_a_match_is_seen_although_the_whole_looks_well() -> No
     assert not any(reason.startswith("segment all") for reason in told)
 
 
+def test_doubt_needs_the_rows_that_the_level_asks_for() -> None:
+    weight = found().weight
+    for n, doubted in ((10, False), (40, True)):
+        part = np.arange(N) < n
+        told = reasons(found(weight=np.where(part, 0.0, weight)), {"small": part})
+        assert bool(told) is doubted
+
+
 def test_one_in_a_hundred_may_be_missing_and_no_more() -> None:
     assert reasons(found(missing=np.arange(N) < 20)) == []
     (told,) = reasons(found(missing=np.arange(N) < 21))

@@ -11,6 +11,7 @@ from data.ledger import Ledger, ledger_of
 from features.task import load_task
 from models.propensities import weights
 from pipelines.decision_log import STAGES, Paths, logged_paths
+from pipelines.evidence import followed
 
 TASK = load_task()
 DAY0 = pd.Timestamp("2026-01-01", tz="UTC")
@@ -65,6 +66,19 @@ def test_the_first_decision_of_each_stage_counts_until_the_case_is_paid() -> Non
     ]
     np.testing.assert_array_equal(found.prob[0], [0.5, 1, 0.25, 1])
     assert found.decided.tolist() == [True, True, False]
+
+
+def test_a_decision_known_with_its_payment_is_one() -> None:
+    ledger = world({"c": [decided(1, "request", "instant", 0.8)]})
+    assert paths(ledger, ["c"], {"c": 1}).decided.tolist() == [True]
+    assert paths(ledger, ["c"], {"c": 0.9}).decided.tolist() == [False]
+
+
+def test_a_case_without_a_decision_has_no_weight() -> None:
+    action = np.array([["instant", "", "", ""], ["", "", "", ""]], object)
+    found = followed(Paths(action, np.ones((2, 4)), np.ones(2)), np.array(["instant"] * 2, object))
+    assert found.weight.tolist() == [1, 0]
+    assert found.missing.tolist() == [False, True]
 
 
 def test_without_a_stage_it_was_the_request_and_without_an_action_no_decision() -> None:

@@ -57,12 +57,17 @@ def result(bundle: Bundle, shop: Path) -> OpeResult:
 
 
 @pytest.fixture(scope="module")
-def evidence(bundle: Bundle, shop: Path) -> Evidence:
+def everything(bundle: Bundle, shop: Path) -> Evidence:
     task = bundle.task
     ledger = read_ledger(shop, task.columns_needed())
     end = stamp(int(ledger.known_us[-1]) + 1)
-    found = gather(bundle, load_policy(), ledger, pd.Timestamp(SINCE, tz="UTC"), end)
-    return found.take(found.old)
+    return gather(bundle, load_policy(), ledger, pd.Timestamp(SINCE, tz="UTC"), end)
+
+
+@pytest.fixture(scope="module")
+def evidence(everything: Evidence) -> Evidence:
+    """The requests that are old enough."""
+    return everything.take(everything.old)
 
 
 def worth(decisions: pd.DataFrame, market: Market) -> float:
@@ -93,6 +98,15 @@ def test_the_planted_value_of_policy_and_log_is_found(
     assert value.difference is not None
     assert value.difference.lower > 0  # a model beats soft rules, and the log can tell
     assert value.bounds.lower < ours < value.bounds.upper
+
+
+def test_a_reward_that_is_not_known_yet_is_missing_and_none_is_in_time(
+    everything: Evidence, evidence: Evidence
+) -> None:
+    unknown = np.isnan(everything.earned.reward)
+    assert unknown[~everything.old].sum() > 100
+    assert everything.found.missing[unknown].all()
+    assert not evidence.found.missing.any()
 
 
 def test_the_planted_incentive_is_found(result: OpeResult, other: Market) -> None:
