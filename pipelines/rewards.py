@@ -3,10 +3,9 @@
     value of the hours saved (not for abusers) - money lost - the claw-back's own cost - capital
 
 A request that was not paid in advance earns 0: that is what the others are measured against, and
-no statement that it was clean. Hours count for everybody but abusers, so also where nobody said
-whose fault it was; the hours are those to the inspection that would have paid, or, where none was
-seen, the model's expectation. In: requests with labels of a moment of looking. Out: rewards, null
-where the case is too young, and the range a reward can lie in.
+no statement that it was clean. The hours saved are those to the inspection that would have paid;
+where none was seen, the model's expectation stands in. In: requests with labels of a moment of
+looking. Out: rewards, null where the case is too young, and the range a reward can lie in.
 """
 
 from dataclasses import dataclass
@@ -22,9 +21,9 @@ from features.declarations import Events
 from features.engine import decision_times
 from features.spine import instant
 from features.task import Task
-from models.money import float_cost, speed_value
 from models.policy import Policy
-from pipelines.plan import ABUSE, REPORT, horizon
+from pipelines.plan import REPORT, horizon
+from pipelines.realised import realised
 from pipelines.track import HOUR_US
 
 Floats = NDArray[np.float64]
@@ -70,23 +69,11 @@ def rewards(
     scored : of `pipelines.scoring.score_requests`; told : of `features.labels.labels`; both have
         the rows of `cases`.
     """
-    paid = told["paid_ts"].notna().to_numpy()
     seen = _hours_saved(task, ledger, cases, told, as_of)
-    at_scan = (told["paid_stage"] == "first_scan").to_numpy(bool)
-    expected = np.where(at_scan, scored["hours_scan"], scored["hours_instant"])
-    hours = np.maximum(np.where(np.isfinite(seen), seen, np.nan_to_num(expected)), 0.0)
-    value = policy.value
-    good = (told[ABUSE] != 1).to_numpy(bool)
-    speed = np.where(good, speed_value(hours, value.hour_cents, value.hours_cap), 0.0)
-    price = told["cause"].astype(object).map(dict(policy.clawback_cost_cents))
-    clawcost = np.nan_to_num(price.to_numpy(np.float64))
-    cents = np.nan_to_num(told["paid_cents"].to_numpy(np.float64))
-    capital = float_cost(cents, hours, value.capital_per_day)
-    earned = speed - told["loss_cents"].to_numpy(np.float64) - clawcost - capital
-    ready = told[f"{REPORT}_matured"].to_numpy(bool)
-    reward = np.where(paid, np.where(ready, earned, np.nan), 0.0)
+    money = realised(scored, told, policy, seen)
+    reward = money["net_cents"].where(money["known"]).to_numpy(np.float64)
+    value, days = policy.value, horizon(task, REPORT).days
     amount = np.nan_to_num(scored["amount_cents"].to_numpy(np.float64, na_value=np.nan))
-    days = horizon(task, REPORT).days
     low = -amount * (1 + days * value.capital_per_day) - max(policy.clawback_cost_cents.values())
     high = np.full(len(cases), value.hour_cents * value.hours_cap)
     return Rewards(reward, np.isfinite(seen), low, high)

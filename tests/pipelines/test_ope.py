@@ -23,10 +23,10 @@ from pipelines.as_of import stamp
 from pipelines.bundle import Bundle
 from pipelines.cli import main
 from pipelines.commands import OpeConfig
-from pipelines.demo import costs_of
 from pipelines.evidence import Evidence, alone, gather, since_of
 from pipelines.ope import run_ope
 from pipelines.ope_text import OpeResult
+from pipelines.truth import costs_of
 
 SINCE = "2024-06-01"
 UNTIL = pd.Timestamp("2025-02-15", tz="UTC")
