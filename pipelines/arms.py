@@ -23,7 +23,7 @@ from models.incentive import (
     unweighted_difference,
 )
 from models.off_policy import Bounds
-from models.propensities import CERTAIN, Weights, weights
+from models.propensities import CERTAIN, weights
 from models.support import coverage, objections
 
 Mask = NDArray[np.bool_]
@@ -105,12 +105,8 @@ def incentive(returns: Returns, parts: Mapping[str, Mask]) -> Effect:
 
 
 def _arms(returns: Returns) -> Arms:
-    paid, held = (_kept(weights(returns.prob, returns.action == a)) for a in (PAID, NORMAL))
+    paid, held = (weights(returns.prob, returns.action == a) for a in (PAID, NORMAL))
     return Arms(returns.users, (~returns.came).astype(np.float64), paid, held)
-
-
-def _kept(found: Weights) -> Weights:
-    return replace(found, weight=np.where(found.missing, 0.0, found.weight))
 
 
 def _reasons(band: Returns, arms: Arms) -> list[str]:

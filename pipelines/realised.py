@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from models.actions import ACTIONS, HOLD
 from models.money import float_cost, speed_value
 from models.policy import Policy
+from models.propensities import weights
 from pipelines.plan import ABUSE, MONEY, REPORT
 
 HOURS = {"request": "hours_instant", "first_scan": "hours_scan"}
@@ -54,11 +55,9 @@ def realised(
 def logged_weight(
     action: "pd.Series[str]", labels: pd.DataFrame
 ) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-    """1 / propensity where the log took this action, else 0."""
+    """1 / propensity where the log took this action, else 0; 0 where it is not logged."""
     same = action.astype(str).to_numpy() == labels["logged_action"].astype(str).to_numpy()
-    prob = labels["act_prob"].to_numpy(np.float64)
-    ok = same & (prob > 0) & (prob <= 1)
-    return np.where(ok, 1 / np.where(ok, prob, 1.0), 0.0)
+    return weights(labels["act_prob"], same).weight
 
 
 def advances(action: "pd.Series[str]") -> "pd.Series[bool]":

@@ -38,8 +38,8 @@ LATEST_PAYMENT = timedelta(days=30)  # after the request; a later one is named, 
 class Rewards:
     """Arrays of shape (n,), in cents; `reward` is null where it is not known yet.
 
-    `observed_hours` : the hours saved were seen, else the model's expectation stands in. `low`,
-    `high` : the least and the most that an advance of the request can earn.
+    `observed_hours` : the hours saved were seen, or none were saved; else the model's expectation
+    stands in. `low`, `high` : the least and the most that an advance of the request can earn.
     """
 
     reward: Floats
@@ -76,7 +76,8 @@ def rewards(
     amount = np.nan_to_num(scored["amount_cents"].to_numpy(np.float64, na_value=np.nan))
     low = -amount * (1 + days * value.capital_per_day) - max(policy.clawback_cost_cents.values())
     high = np.full(len(cases), value.hour_cents * value.hours_cap)
-    return Rewards(reward, np.isfinite(seen), low, high)
+    unpaid = told["paid_ts"].isna().to_numpy()
+    return Rewards(reward, np.isfinite(seen) | unpaid, low, high)
 
 
 def _hours_saved(
