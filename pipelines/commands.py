@@ -237,6 +237,7 @@ class OpeConfig:
 
     ledger: Path = setting("ledger folder with logged decisions")
     policy: Path | None = setting("policy file to value [the model's]", None)
+    prices: Path | None = setting("policy file whose prices count [the model's policy]", None)
     model: str = setting("alias in the registry, or a model folder", "champion")
     since: str | None = setting("requests from this time on [the end of the model's fit]", None)
     as_of: str | None = setting("what was known before this time [ledger's end]", None)

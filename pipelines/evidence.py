@@ -85,9 +85,18 @@ class Evidence:
 
 
 def gather(
-    bundle: Bundle, policy: Policy, ledger: Ledger, since: pd.Timestamp, as_of: pd.Timestamp
+    bundle: Bundle,
+    policy: Policy,
+    prices: Policy,
+    ledger: Ledger,
+    since: pd.Timestamp,
+    as_of: pd.Timestamp,
 ) -> Evidence:
     """All requests of the period, scored, decided by the policy, with what the log says of them.
+
+    Parameters
+    ----------
+    prices : the policy whose prices say what came of it: one yardstick for every policy.
 
     Raises
     ------
@@ -116,7 +125,7 @@ def gather(
     decided, _ = decide(scored, alone(policy), LimitState())
     values = decided[["action", "value_instant_cents", "value_scan_cents"]]
     table = pd.concat([scored, values], axis=1)
-    earned = rewards(task, ledger, scored, told, cases, policy, as_of)
+    earned = rewards(task, ledger, scored, told, cases, prices, as_of)
     found = followed(paths, table["action"].astype(object).to_numpy())
     unknown = found.missing | np.isnan(earned.reward)
     old = (cases["as_of"] < known_until(task, as_of)).to_numpy(bool)

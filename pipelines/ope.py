@@ -7,6 +7,8 @@ without exploration, at the histories that were lived; with budgets, only a repl
 the simulator says what a policy is worth.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -42,7 +44,7 @@ def run_ope(config: OpeConfig, tell: Tell = lambda _line: None) -> OpeResult:
     """
     tell("loading the model")
     bundle = find_bundle(config.model, config.artifacts, config.tracking_uri, config.experiment)
-    policy = _policy(config, bundle)
+    policy, prices = (_policy(given, config, bundle) for given in (config.policy, config.prices))
     tell(f"reading {config.ledger}")
     task = bundle.task
     ledger = read_ledger(config.ledger, task.columns_needed(), contract=task.contract())
@@ -50,7 +52,7 @@ def run_ope(config: OpeConfig, tell: Tell = lambda _line: None) -> OpeResult:
     since = since_of(None if config.since is None else beginning(config.since, as_of), bundle)
     _check_age(task, ledger, since, as_of)
     tell(f"deciding the logged requests from {since:%Y-%m-%d}")
-    evidence = gather(bundle, policy, ledger, since, as_of)
+    evidence = gather(bundle, policy, prices, ledger, since, as_of)
     judged = evidence.take(evidence.old)
     if not len(judged.users):
         what = f"no request from {since} to {known_until(task, as_of)}"
@@ -59,6 +61,7 @@ def run_ope(config: OpeConfig, tell: Tell = lambda _line: None) -> OpeResult:
     return OpeResult(
         policy_id=policy.id,
         policy_version=policy.version,
+        prices=f"{prices.id} ({prices.version})",
         model_version=bundle.version,
         since=since,
         until=known_until(task, as_of),
@@ -69,11 +72,11 @@ def run_ope(config: OpeConfig, tell: Tell = lambda _line: None) -> OpeResult:
     )
 
 
-def _policy(config: OpeConfig, bundle: Bundle) -> Policy:
+def _policy(given: Path | None, config: OpeConfig, bundle: Bundle) -> Policy:
     if bundle.policy is None:
         fix = "give a model of a task with advances"
         raise UsageError("the model decides no advances", where=config.model, fix=fix)
-    return load_policy(config.policy) if config.policy else bundle.policy
+    return load_policy(given) if given else bundle.policy
 
 
 def _check_age(task: Task, ledger: Ledger, since: pd.Timestamp, as_of: pd.Timestamp) -> None:

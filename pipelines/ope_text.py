@@ -25,6 +25,7 @@ class OpeResult:
 
     policy_id: str
     policy_version: str
+    prices: str
     model_version: str
     since: pd.Timestamp
     until: pd.Timestamp
@@ -46,6 +47,7 @@ class OpeResult:
         effect = ("effect", "bounds", "plain", "carried")
         return {
             "policy": {"id": self.policy_id, "version": self.policy_version},
+            "prices": self.prices,
             "model": self.model_version,
             "since": str(self.since),
             "until": str(self.until),
@@ -72,8 +74,16 @@ class OpeResult:
             f"policy {self.policy_id} ({self.policy_version}) on {self.value.requests:,} requests "
             f"of {self.value.users:,} users, {self.since:%Y-%m-%d} to {self.until:%Y-%m-%d}"
         )
+        prices = f"money by the prices of policy {self.prices}"
         young = f"{self.young:,} later requests are too young to be judged" if self.young else ""
-        parts = [head, *_value(self), *_coverage(self.value), "", *_incentive(self.incentive)]
+        parts = [
+            head,
+            prices,
+            *_value(self),
+            *_coverage(self.value),
+            "",
+            *_incentive(self.incentive),
+        ]
         return "\n".join([*parts, *_readings(self), *([young] if young else [])])
 
 

@@ -61,7 +61,8 @@ def everything(bundle: Bundle, shop: Path) -> Evidence:
     task = bundle.task
     ledger = read_ledger(shop, task.columns_needed())
     end = stamp(int(ledger.known_us[-1]) + 1)
-    return gather(bundle, load_policy(), ledger, pd.Timestamp(SINCE, tz="UTC"), end)
+    policy = load_policy()
+    return gather(bundle, policy, policy, ledger, pd.Timestamp(SINCE, tz="UTC"), end)
 
 
 @pytest.fixture(scope="module")
@@ -237,6 +238,21 @@ def test_a_policy_that_advances_nobody_is_worth_0_for_certain(
     value = ran(bundle, shop, policy).value
     assert value.dr == value.snips == Interval(0.0, 0.0, 0.0)
     assert (value.advanced, value.exit_code) == (0, 0)
+
+
+def test_another_price_in_the_file_changes_the_decisions_and_not_the_yardstick(
+    bundle: Bundle, shop: Path, result: OpeResult, tmp_path: Path
+) -> None:
+    policy = tmp_path / "own.toml"
+    policy.write_text('id = "bolder"\n[value]\nhour_cents = 42.0\n')
+    bolder = ran(bundle, shop, policy).value
+    assert bolder.logged == result.value.logged
+    assert bolder.advanced > result.value.advanced
+    config = OpeConfig(ledger=shop, model=str(bundle.folder), since=SINCE, prices=policy)
+    dear = run_ope(config)
+    assert dear.value.advanced == result.value.advanced
+    assert dear.value.logged.value > 2 * abs(result.value.logged.value)
+    assert "prices of policy bolder" in dear.text()
 
 
 def test_what_requests_share_is_off_and_what_is_their_own_is_not() -> None:
