@@ -18,7 +18,6 @@ from data.ledger import Ledger
 from features.labels import labels
 from features.spine import spine
 from models.clustered import user_codes
-from models.cross_fit import cross_fitted
 from models.decide import decide
 from models.limits import LimitState
 from models.off_policy import Logged
@@ -35,8 +34,6 @@ Mask = NDArray[np.bool_]
 HELD = ("after_inspection", "review")  # actions that advance nothing, so that they earn 0
 UNBOUNDED = 10**15
 FRESH = 0.0  # every request is decided on the data of its own moment
-LEARNT_FROM = ("value_instant_cents", "value_scan_cents", "loss_instant_cents", "amount_cents",
-               "points", "hours_instant", "q_scan")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -159,19 +156,6 @@ def alone(policy: Policy) -> Policy:
         category=Cap(amount_cents=UNBOUNDED, count=UNBOUNDED),
     )
     return replace(policy, tier=wide, caps=caps, exploration=replace(policy.exploration, share=0.0))
-
-
-def outcome_model(evidence: Evidence) -> NDArray[np.float64]:
-    """The reward expected of each request under the policy, told by other users' requests."""
-    action = evidence.table["action"].astype(object).to_numpy()
-    X = evidence.table[list(LEARNT_FROM)].to_numpy(np.float64, na_value=np.nan)
-    model = np.zeros(len(action))
-    for name in sorted(set(action) - set(HELD)):
-        same = followed(evidence.paths, np.full(len(action), name, object))
-        taught = (same.weight > 0) & np.isfinite(evidence.earned.reward)
-        told = cross_fitted(evidence.earned.reward, taught, X, evidence.users)
-        model = np.where(action == name, told, model)
-    return model
 
 
 def segments(evidence: Evidence, policy: Policy) -> dict[str, Mask]:

@@ -8,10 +8,14 @@ from numpy.typing import NDArray
 from data.errors import ContractError, GateError
 from models.bootstrap import Interval
 from models.clustered import clustered_mean
+from models.cross_fit import cross_fitted
 from models.off_policy import Bounds, policy_value, value_bounds, value_scores
 from models.policy import Policy
 from models.support import Segment, coverage, objections
-from pipelines.evidence import Evidence, outcome_model, segments
+from pipelines.evidence import HELD, Evidence, followed, segments
+
+LEARNT_FROM = ("value_instant_cents", "value_scan_cents", "loss_instant_cents", "amount_cents",
+               "points", "hours_instant", "q_scan")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,19 @@ def valued(evidence: Evidence, policy: Policy) -> Valuation:
         coverage=covers,
         reasons=tuple(reasons),
     )
+
+
+def outcome_model(evidence: Evidence) -> NDArray[np.float64]:
+    """The reward expected of each request under the policy, told by other users' requests."""
+    action = evidence.table["action"].astype(object).to_numpy()
+    X = evidence.table[list(LEARNT_FROM)].to_numpy(np.float64, na_value=np.nan)
+    model = np.zeros(len(action))
+    for name in sorted(set(action) - set(HELD)):
+        same = followed(evidence.paths, np.full(len(action), name, object))
+        taught = (same.weight > 0) & np.isfinite(evidence.earned.reward)
+        told = cross_fitted(evidence.earned.reward, taught, X, evidence.users)
+        model = np.where(action == name, told, model)
+    return model
 
 
 def _estimates(evidence: Evidence) -> tuple[Interval, Interval, Interval]:
