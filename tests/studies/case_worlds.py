@@ -28,7 +28,7 @@ class World:
     late: float = 0.0  # how much more slowly bad outcomes, and those of the season, are known
     confounded: float = 0.0  # what only the logging policy sees, and how it moves the incentive
     reacting: float = 0.0  # log odds of not finishing that an earlier payment adds
-    users: int = 2500
+    users: int = 3500
     more_cases: float = 3.0
     trait: float = 1.1
     noise: float = 0.8  # of the column that shows the trait
