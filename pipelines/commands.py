@@ -231,6 +231,21 @@ class BacktestConfig:
     seed: int = setting("seed", 0, within=SEED)
 
 
+@dataclass(frozen=True, kw_only=True)
+class OpeConfig:
+    """Value a policy file on a log with propensities; exit 6 where the log has no support."""
+
+    ledger: Path = setting("ledger folder with logged decisions")
+    policy: Path | None = setting("policy file to value [the model's]", None)
+    prices: Path | None = setting("policy file whose prices count [the model's policy]", None)
+    model: str = setting("alias in the registry, or a model folder", "champion")
+    since: str | None = setting("requests from this time on [the end of the model's fit]", None)
+    as_of: str | None = setting("what was known before this time [ledger's end]", None)
+    artifacts: Path = setting("folder of all results", Path("artifacts"))
+    tracking_uri: str | None = setting("MLflow store [sqlite in the artifacts folder]", None)
+    experiment: str = setting("registered model", "clawback")
+
+
 COMMANDS: dict[str, type[Any]] = {
     "simulate": SimulateConfig,
     "map": MapConfig,
@@ -245,4 +260,5 @@ COMMANDS: dict[str, type[Any]] = {
     "demo": DemoConfig,
     "evaluate": EvaluateConfig,
     "backtest": BacktestConfig,
+    "ope": OpeConfig,
 }

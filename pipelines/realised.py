@@ -1,28 +1,43 @@
 """What a past decision was worth, as far as the log tells: the money of the action that was taken.
 
 In: priced requests and their labels. Out: net value and loss of what the platform did with each, in
-cents, and whether enough time has passed to know. The hours saved are the model's: how long the
-normal track would have taken is never seen of a case that was paid before.
+cents, and whether enough time has passed to know. Hours count for everybody but abusers, so also
+where nobody said whose fault it was; they are the model's, unless the inspection that would have
+paid was seen (`pipelines.rewards`).
 """
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from models.actions import ACTIONS, HOLD
 from models.money import float_cost, speed_value
 from models.policy import Policy
+from models.propensities import weights
 from pipelines.plan import ABUSE, MONEY, REPORT
 
 HOURS = {"request": "hours_instant", "first_scan": "hours_scan"}
 
 
-def realised(priced: pd.DataFrame, labels: pd.DataFrame, policy: Policy) -> pd.DataFrame:
-    """`net_cents`, `loss_cents`, `known`; rows as in `priced`. A case not advanced is worth 0."""
+def realised(
+    priced: pd.DataFrame,
+    labels: pd.DataFrame,
+    policy: Policy,
+    seen_hours: NDArray[np.float64] | None = None,
+) -> pd.DataFrame:
+    """`net_cents`, `loss_cents`, `known`; rows as in `priced`. A case not advanced is worth 0.
+
+    Parameters
+    ----------
+    seen_hours : hours saved as they came true; null where they were not seen.
+    """
     paid = labels["paid_stage"].notna().to_numpy(bool)
     hours = np.zeros(len(priced))
     for stage, column in HOURS.items():
         at = (labels["paid_stage"] == stage).to_numpy(bool)
         hours[at] = np.maximum(np.nan_to_num(priced[column].to_numpy(np.float64)[at]), 0.0)
+    if seen_hours is not None:
+        hours = np.where(np.isfinite(seen_hours), np.maximum(seen_hours, 0.0), hours)
     good = paid & ~(labels[ABUSE] == 1).to_numpy(bool)
     clawed = (labels[MONEY] == 1).to_numpy(bool)
     price = labels["cause"].astype(object).map(dict(policy.clawback_cost_cents))
@@ -40,11 +55,9 @@ def realised(priced: pd.DataFrame, labels: pd.DataFrame, policy: Policy) -> pd.D
 def logged_weight(
     action: "pd.Series[str]", labels: pd.DataFrame
 ) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-    """1 / propensity where the log took this action, else 0."""
+    """1 / propensity where the log took this action, else 0; 0 where it is not logged."""
     same = action.astype(str).to_numpy() == labels["logged_action"].astype(str).to_numpy()
-    prob = labels["act_prob"].to_numpy(np.float64)
-    ok = same & (prob > 0) & (prob <= 1)
-    return np.where(ok, 1 / np.where(ok, prob, 1.0), 0.0)
+    return weights(labels["act_prob"], same).weight
 
 
 def advances(action: "pd.Series[str]") -> "pd.Series[bool]":
