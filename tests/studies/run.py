@@ -1,6 +1,5 @@
 """`make studies`: are intervals, probabilities and money what they say? The truth is known here.
 
-
 Prints each study's table and writes its figures into `artifacts/figures/studies.json`; with names,
 only these studies: `python -m tests.studies.run maturity incentive`.
 """
