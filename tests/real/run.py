@@ -36,6 +36,7 @@ HERE = Path(__file__).parent
 DATA = HERE.parents[2] / "shared" / "data" / "online_retail_ii"
 READINGS = HERE / "readings.toml"
 FIGURES = Path("artifacts/figures/real.json")
+LEDGER = Path("artifacts/real/ledger")
 SINCE, SEED = "2009-12-01", 7
 # first day judged, and the day on which the last purchase judged is 30 days old
 BLOCKS = (("2010-11-01", "2011-03-03"), ("2011-02-01", "2011-07-01"))
@@ -88,12 +89,14 @@ def judge(task: Task, ledger: Ledger, period: tuple[str, str]) -> pd.DataFrame:
 
 def walk_forward(task: Task, ledger: Ledger) -> pd.DataFrame:
     """The lines of all blocks. What came to be known after a block is cut off, the test with it."""
-    parts = []
-    for block in BLOCKS:
-        end = pd.Timestamp(block[1], tz="UTC").value // 1000
-        past = ledger.take(np.flatnonzero(ledger.known_us < end))
-        parts.append(judge(task, past, block))
+    parts = [judge(task, before(ledger, block[1]), block) for block in BLOCKS]
     return pd.concat(parts, ignore_index=True)
+
+
+def before(ledger: Ledger, day: str) -> Ledger:
+    """What was known before a day."""
+    end = pd.Timestamp(day, tz="UTC").value // 1000
+    return ledger.take(np.flatnonzero(ledger.known_us < end))
 
 
 def by_month(lines: pd.DataFrame) -> dict[str, dict[str, float]]:
@@ -159,10 +162,9 @@ def main() -> int:
     if not DATA.is_dir():
         print(f"skipped: the data set Online Retail II is not in {DATA}")
         return 0
-    folder = Path("artifacts/real/ledger")
-    print(build_ledger(HERE / "mapping.toml", folder).text())
+    print(build_ledger(HERE / "mapping.toml", LEDGER).text())
     task = load_task(HERE / "task.toml")
-    ledger = read_ledger(folder, task.columns_needed(), contract=task.contract())
+    ledger = read_ledger(LEDGER, task.columns_needed(), contract=task.contract())
     past = walk_forward(task, ledger)
     months, whole = by_month(past), with_intervals(past)
     show("walk-forward, by month", months)

@@ -101,6 +101,10 @@ def test_the_mapping_says_the_same_of_a_line_when_later_lines_are_missing(
     pd.testing.assert_frame_equal(seen, again)
 
 
+def test_the_book_has_this_release_once() -> None:
+    assert [r["release"] for r in run.readings()].count(run.release()) == 1
+
+
 def test_a_release_is_noted_once_and_not_twice_with_other_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
