@@ -43,7 +43,7 @@ bench-full: setup  ## speed at 10 M events
 	$(RUN) -m tests.benchmarks.run --events 10000000
 
 real: setup  ## train and score on Online Retail II; writes artifacts/figures/real.json
-	$(RUN) -m tests.real.run
+	$(RUN) -m tests.real.run --test
 
 studies: setup  ## how far from the ceiling; writes artifacts/figures/studies.json
 	$(RUN) -m tests.studies.run
