@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
+from scipy.stats import t as student
 
 from models.incidence import Seen, incidence, influence, seen
 
@@ -86,13 +86,17 @@ def ultimate(
     if isinstance(found, str):
         nan = float("nan")
         return Ultimate(n, known, nan, nan, nan, nan, nan, found)
-    spread, reason = 0.0, ""
+    spread, reason, looks = 0.0, "", 0
     if found.share < 1:
-        spread, reason = _spread(_earlier(cases, since, until, look, horizon))
+        errors = _earlier(cases, since, until, look, horizon)
+        spread, reason = _spread(errors)
+        looks = len(errors)
     rate = float(np.exp(found.log_rate))
     scale = max(1 - rate, 1e-9)  # from logs to log-odds
     luck = _variance(found.moves, cases.users)
-    half = norm.ppf((1 + level) / 2) * np.sqrt(luck + spread**2) / scale
+    # The spread is told by few months: degrees of freedom of a sum of variances (Satterthwaite).
+    loose = (looks - 1) * (1 + luck / spread**2) ** 2 if spread > 0 else np.inf
+    half = student.ppf((1 + level) / 2, loose) * np.sqrt(luck + spread**2) / scale
     middle = found.log_rate - np.log(scale)
     low, high = 1 / (1 + np.exp(-(middle - half))), 1 / (1 + np.exp(-(middle + half)))
     if reason:
