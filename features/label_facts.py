@@ -126,12 +126,11 @@ def _named(
     """The rules' words, of cases that have an outcome."""
     if not label.named or "outcome" not in columns:
         return {}
-    outcome = np.asarray(columns["outcome"], object)
-    decided = ~np.isin(outcome, OUTCOMES[: OPEN + 1])
-    fault = np.asarray(columns.get("fault", np.full(len(outcome), None)), object)
-    cause = np.asarray(columns["cause"], object)
+    outcome, cause = (pd.Categorical(columns[name]) for name in ("outcome", "cause"))
+    fault = pd.Categorical(columns.get("fault", [None] * len(outcome)))
+    decided = ~np.asarray(outcome.isin(OUTCOMES[: OPEN + 1]), bool)
     opened = next(readings[n].opened for n, t in label.targets.items() if t.outcome)
-    forgiven = np.zeros(len(outcome), bool)
+    forgiven = np.zeros(len(decided), bool)
     for reading in readings.values():
         forgiven |= reading.forgiven
     told = Told(outcome, cause, fault, opened, forgiven, decided)

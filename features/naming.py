@@ -24,9 +24,9 @@ Words = NDArray[np.object_]
 class Told:
     """What is known of each decision: three words, the place of the outcome's own event."""
 
-    outcome: Words
-    cause: Words
-    fault: Words
+    outcome: pd.Categorical
+    cause: pd.Categorical
+    fault: pd.Categorical
     opened: Positions
     forgiven: Flags
     decided: Flags
@@ -47,7 +47,16 @@ def named(
             at &= np.array([w is not None for w in word], bool)
         words[at] = rule.name if word is None else word[at]
         free &= ~at
-    return pd.Categorical(words, categories=sorted({w for w in words if w is not None}))
+    return pd.Categorical(words, categories=_vocabulary(rules, future.ledger))
+
+
+def _vocabulary(rules: Sequence[NameRule], ledger: Ledger) -> list[str]:
+    """Every word that the rules could give, whatever the decisions."""
+    found = {rule.name for rule in rules if rule.name}
+    for rule in rules:
+        known = ledger[rule.column].dictionary if rule.column and rule.column in ledger else None
+        found |= set() if known is None else {str(word) for word in known}
+    return sorted(found)
 
 
 def _holds(rule: NameRule, future: Future, told: Told, lo: Positions, hi: Positions) -> Flags:
@@ -65,7 +74,7 @@ def _holds(rule: NameRule, future: Future, told: Told, lo: Positions, hi: Positi
         (rule.fault, told.fault),
     ):
         if wanted:
-            ok &= np.array([word in wanted for word in words], bool)
+            ok &= np.asarray(words.isin(wanted), bool)
     if rule.forgiven is not None:
         ok &= told.forgiven == rule.forgiven
     if rule.seen:

@@ -212,11 +212,13 @@ def test_a_log_without_the_action_or_its_propensity_has_no_weight() -> None:
             "logged_action": pd.Categorical(
                 ["instant", "instant", "after_inspection", None, "instant"]
             ),
-            "act_prob": [0.5, np.nan, 0.9, np.nan, 0.0],
+            "act_prob": [0.5, np.nan, 0.9, np.nan, 1.0],
         }
     )
     weight = logged_weight(pd.Series(["instant"] * 5), labels)
-    assert weight.tolist() == [2.0, 0.0, 0.0, 0.0, 0.0]
+    assert weight.tolist() == [2.0, 0.0, 0.0, 0.0, 1.0]
+    with pytest.raises(ContractError, match="cannot be"):  # what was taken was possible
+        logged_weight(pd.Series(["instant"] * 5), labels.assign(act_prob=0.0))
 
 
 def test_advances_that_the_log_never_made_are_worth_nobody_knows_what() -> None:
