@@ -168,13 +168,18 @@ def _draw(size: int, draws: int, random_state: int) -> Iterator[Floats]:
         yield drawn.astype(np.float64)
 
 
+def user_codes(users: ArrayLike) -> NDArray[np.int64]:
+    """Codes 0..users-1 of ids; nothing says that two nulls are one person."""
+    return _codes(users)[0]
+
+
 def _codes(users: ArrayLike) -> tuple[NDArray[np.int64], int]:
     """A number for each user, and how many there are."""
     codes, known = pd.factorize(np.asarray(users), sort=True)
     # A null is a user of its own: nothing says that two of them are one person.
     null = np.flatnonzero(codes < 0)
     codes[null] = len(known) + np.arange(null.size)
-    return codes, len(known) + null.size
+    return np.asarray(codes, np.int64), len(known) + null.size
 
 
 def _intervals(value: Mapping[str, float], draws: Floats, level: float) -> dict[str, Interval]:

@@ -6,12 +6,11 @@ deviations are summed by user before they are squared (sandwich; Liang and Zeger
 """
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t as student
 
 from data.errors import ContractError
-from models.bootstrap import Interval
+from models.bootstrap import Interval, user_codes
 
 Floats = NDArray[np.float64]
 FEWEST_USERS = 2
@@ -55,14 +54,6 @@ def clustered_mean(scores: ArrayLike, users: ArrayLike, level: float = 0.95) -> 
     quantile = float(student.ppf((1 + level) / 2, free)) / np.sqrt(count)
     ends = (mean - spread * _inverse(q, skewness, count) for q in (quantile, -quantile))
     return Interval(mean, *ends)
-
-
-def user_codes(users: ArrayLike) -> NDArray[np.int64]:
-    """Codes 0..users-1 of ids; nothing says that two nulls are one person."""
-    codes, known = pd.factorize(np.asarray(users), sort=True)
-    null = np.flatnonzero(codes < 0)
-    codes[null] = len(known) + np.arange(null.size)
-    return np.asarray(codes, np.int64)
 
 
 def _inverse(x: float, skewness: float, n: int) -> float:

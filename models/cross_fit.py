@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from data.errors import ContractError
-from models.clustered import user_codes
+from models.bootstrap import user_codes
 
 Floats = NDArray[np.float64]
 FOLDS = 5

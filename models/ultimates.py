@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t as student
 
+from models.bootstrap import user_codes
 from models.incidence import Seen, incidence, influence, seen
 
 Floats = NDArray[np.float64]
@@ -66,10 +67,7 @@ class _Projection:
 
 def cases_of(start: ArrayLike, bad: ArrayLike, users: ArrayLike) -> Cases:
     """Arrays of equal length; a null user is a user of its own."""
-    codes = pd.factorize(np.asarray(users), sort=False)[0].astype(np.int64)
-    lone = np.flatnonzero(codes < 0)
-    codes[lone] = codes.max(initial=-1) + 1 + np.arange(lone.size)
-    return Cases(np.asarray(start, np.float64), np.asarray(bad, np.float64), codes)
+    return Cases(np.asarray(start, np.float64), np.asarray(bad, np.float64), user_codes(users))
 
 
 def ultimate(

@@ -17,7 +17,7 @@ from data.errors import NothingToDoError, UsageError
 from data.ledger import Ledger
 from features.labels import labels
 from features.spine import spine
-from models.clustered import user_codes
+from models.bootstrap import user_codes
 from models.decide import decide
 from models.limits import LimitState
 from models.off_policy import Logged

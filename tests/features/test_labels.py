@@ -364,16 +364,17 @@ def test_what_is_known_so_far_of_a_young_case() -> None:
             "wrong": [paid(), clawed(20), (25, "clawback_reversed", {})],
             "held": [],
             "late": [paid(), clawed(70)],
+            "lost": [paid(), clawed(20, fault="carrier")],
         }
     )
-    cases = spine_of(ledger, ["bad", "later", "wrong", "held", "late"])
+    cases = spine_of(ledger, ["bad", "later", "wrong", "held", "late", "lost"])
     found = so_far(TASK, ledger, cases, day(30))
-    assert found["begin_ts"].isna().tolist() == [False, False, False, True, False]
-    assert found["y_claw"].notna().tolist() == [True, False, True, False, False]
-    assert found["y_abuse"].notna().tolist() == [True, False, False, False, False]
+    assert found["begin_ts"].isna().tolist() == [False, False, False, True, False, False]
+    assert found["y_claw"].notna().tolist() == [True, False, True, False, False, True]
+    assert found["y_abuse"].notna().tolist() == [True, False, False, False, False, False]
     assert found["y_abuse"].iloc[0] == day(20)
     old = so_far(TASK, ledger, cases, LATE)  # beyond the horizon nothing counts
-    assert old["y_claw"].notna().tolist() == [True, True, True, False, False]
+    assert old["y_claw"].notna().tolist() == [True, True, True, False, False, True]
 
 
 def test_labels_that_changed_are_named_with_both_values() -> None:

@@ -6,8 +6,8 @@ from scipy.optimize import brentq
 from scipy.stats import t as student
 
 from data.errors import ContractError
-from models.bootstrap import Interval
-from models.clustered import clustered_mean, user_codes
+from models.bootstrap import Interval, user_codes
+from models.clustered import clustered_mean
 
 
 def slow_interval(scores: list[float], users: list[int], level: float) -> tuple[float, float]:

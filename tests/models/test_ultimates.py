@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.ultimates import Cases, cases_of, triangle, ultimate, vintages
+from models.ultimates import Cases, _projection, cases_of, triangle, ultimate, vintages
 
 HORIZON, LOOK = 60.0, 500.0
 
@@ -102,3 +102,27 @@ def test_the_triangle_shows_a_cell_only_when_all_its_cases_are_that_old() -> Non
     assert table[30.0].iloc[0] == (cases.bad[here] <= 30).mean()
     rows = vintages(cases, edges, LOOK, HORIZON)
     assert rows["cases"].sum() == ((cases.start >= 380) & (cases.start < 500)).sum()
+
+
+@pytest.mark.parametrize("which", ["of the vintage", "of the curve alone"])
+def test_a_cases_influence_is_what_one_more_of_it_moves(which: str) -> None:
+    """Of the young cases through their own number, of all through the curve that divides it."""
+    cases = world(n=3_000, rate=0.2)
+
+    def told(c: Cases) -> tuple[float, np.ndarray]:
+        here = (c.start >= 455) & (c.start < 485)
+        found = _projection(c, here, LOOK, HORIZON)
+        assert not isinstance(found, str)
+        return found.log_rate, found.moves
+
+    rate, moves = told(cases)
+    inside = (cases.start >= 455) & (cases.start < 485)
+    wanted = inside if which == "of the vintage" else (cases.start > 300) & ~inside
+    rows = np.flatnonzero(wanted & np.isfinite(cases.bad) & (cases.start + cases.bad < LOOK))[:20]
+    seen = []
+    for row in rows:
+        again = np.append(np.arange(len(cases.start)), row)
+        more = Cases(cases.start[again], cases.bad[again], cases.users[again])
+        seen.append(told(more)[0] - rate)
+    assert np.abs(moves[rows]).max() > 1e-4
+    assert np.allclose(seen, moves[rows], rtol=0.15, atol=1e-4)  # one case is no small change

@@ -10,8 +10,10 @@ import pytest
 from data.errors import NothingToDoError
 from data.ledger import Ledger
 from data.market import Market
+from features.task import load_task
+from models.ultimates import cases_of
 from pipelines.commands import LabelsConfig
-from pipelines.labels import LabelsResult, run_labels
+from pipelines.labels import LabelsResult, changes, run_labels, tail
 
 MID = "2025-03-01"
 
@@ -78,3 +80,22 @@ def test_no_decision_yet(ledger_path: Path, ledger: Ledger) -> None:
     first = pd.Timestamp(int(ledger.known_us[0]) + 1, unit="us", tz="UTC")
     with pytest.raises(NothingToDoError):
         run_labels(LabelsConfig(ledger=ledger_path, as_of=str(first)))
+
+
+def test_changes_are_told_by_what_the_label_says_today() -> None:
+    before = pd.DataFrame(
+        {"y_claw": [1.0, 0.0, np.nan], "y_abuse": [1.0, 0.0, 1.0], "y_loss": [np.nan] * 3}
+    )
+    now = before.assign(y_claw=[1.0, 0.0, 1.0], y_abuse=[0.0, 1.0, np.nan])
+    rows = changes(load_task(), before, now)
+    assert rows.loc["y_claw"].tolist() == [2, 0, 0, 0]  # what nobody knew then has not changed
+    assert rows.loc["y_abuse"].tolist() == [3, 1, 1, 1]
+    assert rows.loc["y_loss"].tolist() == [0, 0, 0, 0]
+
+
+def test_the_tail_is_what_comes_after_the_horizon_over_what_comes_within() -> None:
+    cases = cases_of([-200.0] * 4, [10.0, 80.0, 250.0, np.nan], range(4))
+    found = tail(cases, 60)
+    assert found["age_days"].tolist() == [60, 90, 120, 160]
+    assert found["clawed_back"].tolist() == [0.25, 0.5, 0.5, 0.5]  # day 250 is not yet known
+    assert found["to_horizon"].tolist() == [1, 2, 2, 2]

@@ -6,7 +6,7 @@ from the labels of one world's paid cases, as they were known when the test peri
 judged on the same later requests, averaged over the luck of the labels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -120,13 +120,15 @@ def gaps(size: int, seeds: Sequence[int], times: int, worlds: int, rounds: int) 
     task = load_task()
     each = size * times // worlds
     soft = fit_ceiling([requests_of(task, each, 10_000 + i) for i in range(worlds)], rounds)
-    rows = []
-    for seed in seeds:
-        world = requests_of(task, size, seed)
-        test = world.test
-        X, p = world.X[test], world.p[test]
-        ours = fit_ours(task, world).raw_score(X)
-        scores = {"ours": ours, "ceiling": soft(X), "oracle": p}
-        rows.append({"seed": seed, **{k: expected_auc(v, p) for k, v in scores.items()}})
+    rows = [ranks(task, size, seed, {"ceiling": soft}) for seed in seeds]
     table = pd.DataFrame(rows)
     return table.assign(gap=table["ceiling"] - table["ours"])
+
+
+def ranks(task: Task, size: int, seed: int, ceilings: Mapping[str, Any]) -> dict[str, float]:
+    """AUC of ours, of some ceilings (columns to scores), and of the oracle, on one world."""
+    world = requests_of(task, size, seed)
+    X, p = world.X[world.test], world.p[world.test]
+    scores = {"ours": fit_ours(task, world).raw_score(X)}
+    scores |= {name: says(X) for name, says in ceilings.items()} | {"oracle": p}
+    return {"seed": seed, **{k: expected_auc(v, p) for k, v in scores.items()}}

@@ -18,7 +18,7 @@ from features.task import load_task
 from models.policy import load_policy
 from tests.benchmarks.report import write_figures
 from tests.studies import calibrators, incentive, maturity, off_policy, young
-from tests.studies.ceiling import expected_auc, fit_ceiling, fit_ours, requests_of
+from tests.studies.ceiling import fit_ceiling, ranks, requests_of
 from tests.studies.money import RATIOS, money_study
 from tests.studies.value import fit_prices
 
@@ -35,21 +35,17 @@ def money() -> dict[str, float]:
     """Against the ceiling and the truth: ranking, expected losses, the value of decisions."""
     task, policy = load_task(), load_policy()
     worlds = [requests_of(task, CEILING_ORDERS, 10_000 + i) for i in range(CEILING_WORLDS)]
-    prices, soft = fit_prices(worlds, policy, ROUNDS), fit_ceiling(worlds, ROUNDS)
+    prices = fit_prices(worlds, policy, ROUNDS)
     half = fit_ceiling(worlds[: CEILING_WORLDS // 2], ROUNDS)
     del worlds
-    ranks, rows = [], []
+    ceilings = {"ceiling": lambda X: prices.says(X)["p_abuse"].to_numpy(), "ceiling_half": half}
+    ranked, rows = [], []
     with tempfile.TemporaryDirectory() as folder:
         for seed in MONEY_SEEDS:
-            world = requests_of(task, AUC_ORDERS, seed)
-            X, p = world.X[world.test], world.p[world.test]
-            scores = {"ours": fit_ours(task, world).raw_score(X), "ceiling": soft(X)}
-            scores |= {"ceiling_half": half(X), "oracle": p}
-            ranks.append({"seed": seed, **{k: expected_auc(v, p) for k, v in scores.items()}})
-            del world, X
+            ranked.append(ranks(task, AUC_ORDERS, seed, ceilings))
             rows.append(money_study(Path(folder), ORDERS, seed, prices))
             print(f"market {seed}: expected / true {rows[-1]['all'].item():.3f}", flush=True)
-    auc, found = pd.DataFrame(ranks), pd.concat(rows)
+    auc, found = pd.DataFrame(ranked), pd.concat(rows)
     print("AUC of y_abuse on later requests, averaged over the luck of the labels")
     print(auc.round(4).to_string(index=False))
     print("\nexpected / true loss under the file's own actions, and what the decisions are worth")
