@@ -88,9 +88,9 @@ def test_changes_are_told_by_what_the_label_says_today() -> None:
     )
     now = before.assign(y_claw=[1.0, 0.0, 1.0], y_abuse=[0.0, 1.0, np.nan])
     rows = changes(load_task(), before, now)
-    assert rows.loc["y_claw"].tolist() == [2, 0, 0, 0]  # what nobody knew then has not changed
-    assert rows.loc["y_abuse"].tolist() == [3, 1, 1, 1]
-    assert rows.loc["y_loss"].tolist() == [0, 0, 0, 0]
+    assert list(rows.T["y_claw"]) == [2, 0, 0, 0]  # what nobody knew then has not changed
+    assert list(rows.T["y_abuse"]) == [3, 1, 1, 1]
+    assert list(rows.T["y_loss"]) == [0, 0, 0, 0]
 
 
 def test_the_tail_is_what_comes_after_the_horizon_over_what_comes_within() -> None:
