@@ -11,7 +11,7 @@ from features.task import dump_task, load_task
 from pipelines.bundle import Bundle, read_bundle, write_bundle
 from pipelines.modelling import REQUEST_HEADS, fit_risk, lessons, request_risks, unseen_risks
 from pipelines.plan import AT_REQUEST, has_money, heads
-from pipelines.training import Trial, stage_decisions, try_recipe
+from pipelines.training import Trial, stage_decisions, try_recipe, turned
 
 
 def quiet(_line: str) -> None:
@@ -152,12 +152,14 @@ def test_labels_that_turned_since_they_were_learnt_are_counted(
     trial: Trial, ledger: Ledger
 ) -> None:
     stages = stage_decisions(trial.task, ledger, trial.start, trial.recipe.as_of)
-    early = lessons(trial.task, ledger, stages, trial.judged_from)["request"]
-    now = trial.taught["request"]
-    first = (now.decisions.cases["as_of"] < trial.judged_from).to_numpy(bool)
-    then, today = (
-        labels["y_abuse"].to_numpy()[rows]
-        for labels, rows in ((early.labels, early.usable(trial.task, "y_abuse")),
-                             (now.labels[first], early.usable(trial.task, "y_abuse")))
-    )  # fmt: skip
-    assert trial.metrics["y_abuse_request.labels_changed"] == (then != today).sum()
+    early = lessons(trial.task, ledger, stages, trial.judged_from)
+    name, lesson = "y_abuse_request.labels_changed", early["request"]
+    learnt = np.flatnonzero(lesson.usable(trial.task, "y_abuse"))
+    value = lesson.labels["y_abuse"].to_numpy(np.float64).copy()
+    value[learnt[:3]] = 1 - value[learnt[:3]]
+    was = {**early, "request": replace(lesson, labels=lesson.labels.assign(y_abuse=value))}
+    before, after = (
+        turned(trial.task, e, trial.taught, trial.judged_from)[name] for e in (early, was)
+    )
+    assert trial.metrics[name] == before
+    assert after == before + 3
