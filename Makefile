@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+# Threads that wait sleep: jobs share cores.
+export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: help setup demo test lint check deep bench bench-full real studies clean lock
 

@@ -9,7 +9,6 @@ October 2011, by models that knew labels up to 2011-07-01, and keeps the book of
 import argparse
 import hashlib
 import json
-import os
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
@@ -155,7 +154,6 @@ def tell(line: str) -> None:
 
 def main() -> int:
     """Run where the data is; say so where it is not."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before LightGBM starts its threads
     parser = argparse.ArgumentParser(description="Online Retail II: walk-forward, and the test")
     parser.add_argument("--test", action="store_true", help="read the test period, and note it")
     args = parser.parse_args()
