@@ -3,8 +3,10 @@
 In: when each case began and at which age it went bad. Out: a rate with an interval, or a reason why
 there is none. What is known of a vintage is divided by the share that is usually known at its ages;
 that share comes from the incidence curve of the recent past. The interval holds the luck of the
-users in the vintage, the error of the curve, and how far the same projection was off, beyond that
-luck, each time it could have been made before: delays that differ from season to season show there.
+users in the vintage, the error of the curve, and how far the same projection may be off beyond that
+luck, told by each time it could have been made before: delays that differ from season to season
+show there. Few months tell that spread, and one of them may err more than they do on the average:
+its upper confidence limit counts (Q-profile; Viechtbauer 2007).
 """
 
 from dataclasses import dataclass
@@ -14,7 +16,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import t as student
+from scipy.optimize import brentq
+from scipy.stats import chi2, norm
 
 from models.bootstrap import user_codes
 from models.incidence import Seen, incidence, influence, seen
@@ -26,7 +29,8 @@ WINDOW_DAYS = 180.0  # how far back the curve looks
 FEWEST_BAD = 5  # known bad cases of a vintage, and of the curve
 LEAST_KNOWN = 0.1  # share of the outcome that must be known
 FEWEST_LOOKS = 4  # earlier projections, to say how far they are off
-WIDEST = 0.5  # standard deviation of their errors, in logs, beyond which they are worth nothing
+CONFIDENCE = 0.9  # of the upper limit of how far they are off beyond luck
+WIDEST = 0.5  # that limit, in logs, beyond which a projection is worth nothing
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,8 @@ class Ultimate:
     """`rate` and its interval are NaN where `refused` says why.
 
     `known` : the rate known today. `share` : how much of the outcome is usually known at these
-    ages. `spread` : standard deviation of earlier projections' errors beyond their luck, in logs.
+    ages. `spread` : the standard deviation, in logs, that errors of earlier projections may have
+    beyond their luck.
     """
 
     cases: int
@@ -84,17 +89,13 @@ def ultimate(
     if isinstance(found, str):
         nan = float("nan")
         return Ultimate(n, known, nan, nan, nan, nan, nan, found)
-    spread, reason, looks = 0.0, "", 0
+    spread, reason = 0.0, ""
     if found.share < 1:
-        errors = _earlier(cases, since, until, look, horizon)
-        spread, reason = _spread(errors)
-        looks = len(errors)
+        spread, reason = _spread(_earlier(cases, since, until, look, horizon))
     rate = float(np.exp(found.log_rate))
     scale = max(1 - rate, 1e-9)  # from logs to log-odds
     luck = _variance(found.moves, cases.users)
-    # The spread is told by few months: degrees of freedom of a sum of variances (Satterthwaite).
-    loose = (looks - 1) * (1 + luck / spread**2) ** 2 if spread > 0 else np.inf
-    half = student.ppf((1 + level) / 2, loose) * np.sqrt(luck + spread**2) / scale
+    half = norm.ppf((1 + level) / 2) * np.sqrt(luck + spread**2) / scale
     middle = found.log_rate - np.log(scale)
     low, high = 1 / (1 + np.exp(-(middle - half))), 1 / (1 + np.exp(-(middle + half)))
     if reason:
@@ -188,18 +189,26 @@ def _earlier(
 
 
 def _spread(errors: list[tuple[float, float]]) -> tuple[float, str]:
-    """What errors hold beyond luck; and why they allow no interval."""
+    """The upper limit of what errors hold beyond luck; and why they allow no interval.
+
+    With a spread s the sum of error^2 / (luck + s^2) is a chi-square of as many degrees as errors.
+    """
     if len(errors) < FEWEST_LOOKS:
         return float("nan"), (
             f"{len(errors)} earlier vintages are old enough to say how far projections are off; "
             f"{FEWEST_LOOKS} are needed"
         )
     error, luck = (np.array(x) for x in zip(*errors, strict=True))
-    weight = 1 / luck
-    beyond = float(weight @ (error**2 - luck) / weight.sum())
-    spread = float(np.sqrt(max(beyond, 0.0)))
+    least = float(chi2.ppf(1 - CONFIDENCE, len(errors)))
+
+    def surplus(square: float) -> float:
+        return float((error**2 / (luck + square)).sum()) - least
+
+    widest = float(error @ error) / least  # there the sum is less, whatever the luck
+    square = brentq(surplus, 0.0, widest) if surplus(0.0) > 0 else 0.0
+    spread = float(np.sqrt(square))
     if spread > WIDEST:
-        return spread, f"earlier projections were off by a factor of {np.exp(spread):.1f}"
+        return spread, f"earlier projections were off by a factor of up to {np.exp(spread):.1f}"
     return spread, ""
 
 

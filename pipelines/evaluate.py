@@ -24,6 +24,15 @@ from features.clusters import cluster_of, clusters
 from features.task import Task, load_task
 from pipelines.as_of import moment
 from pipelines.atomic import digest, run_folder
+from pipelines.breakdown import (
+    DEFAULT_SEGMENTS,
+    Part,
+    by_part,
+    check_segments,
+    months,
+    segments,
+    whole,
+)
 from pipelines.commands import EvaluateConfig, Tell
 from pipelines.config import identity
 from pipelines.decisions import training_start, with_priors
@@ -31,15 +40,6 @@ from pipelines.evaluation_text import told_lines
 from pipelines.fingerprint import fingerprint
 from pipelines.plan import Head, check_models, heads, policy_of
 from pipelines.plots import plot_evaluation
-from pipelines.readings import (
-    DEFAULT_SEGMENTS,
-    Reading,
-    check_segments,
-    months,
-    read_all,
-    read_parts,
-    segments,
-)
 from pipelines.walking import OURS, Walk, Walked, Whose, walk
 
 LOCK = ".evaluate.lock"
@@ -47,13 +47,13 @@ PLACES = ("artifacts", "ledger", "task", "policy")
 
 
 @dataclass(frozen=True)
-class HeadReading:
+class HeadBreakdown:
     """What is told of one head."""
 
     head: Head
-    all: Reading
-    segments: Mapping[str, Sequence[Reading]]
-    months: Sequence[Reading]
+    all: Part
+    segments: Mapping[str, Sequence[Part]]
+    months: Sequence[Part]
 
     def summary(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -66,7 +66,7 @@ class HeadReading:
 class EvaluateResult:
     """Every head's figures, and where they are written."""
 
-    heads: tuple[HeadReading, ...]
+    heads: tuple[HeadBreakdown, ...]
     facts: Mapping[str, Any]
     folder: Path
     exit_code: int = 0
@@ -155,18 +155,18 @@ def _segments(task: Task, given: str | None) -> tuple[str, ...]:
 
 def _read(
     head: Head, walked: Walked, ledger: Ledger, named: Sequence[str], config: EvaluateConfig
-) -> HeadReading:
+) -> HeadBreakdown:
     rows, given = walked.rows[head.name], (config.draws, config.seed)
-    parts = {n: read_parts(rows, part, *given) for n, part in segments(rows, ledger, named)}
-    return HeadReading(
-        head, read_all(rows, *given), parts, read_parts(rows, months(rows), *given)
+    parts = {n: by_part(rows, part, *given) for n, part in segments(rows, ledger, named)}
+    return HeadBreakdown(
+        head, whole(rows, *given), parts, by_part(rows, months(rows), *given)
     )  # fmt: skip
 
 
 def _write(
     root: Path,
     run_id: str,
-    told: Sequence[HeadReading],
+    told: Sequence[HeadBreakdown],
     walked: Walked,
     facts: Mapping[str, Any],
 ) -> Path:
@@ -176,7 +176,7 @@ def _write(
         for t in told:
             rows = walked.rows[t.head.name]
             y, p, whose = (rows[c].to_numpy() for c in ("y", f"p({OURS})", "whose"))
-            by_month = {reading.name: reading.figures for reading in t.months}
+            by_month = {part.name: part.figures for part in t.months}
             title = f"{t.head.target} at {t.head.stage}"
             plot_evaluation(y, p, whose, by_month, folder / f"{t.head.name}.png", title)
     return root / run_id

@@ -1,11 +1,11 @@
-"""The readable table of an evaluation: a line a reading, the figures a person looks at first."""
+"""The readable table of an evaluation: a line a part, the figures a person looks at first."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from models.bootstrap import Interval
-from pipelines.readings import Figures, Reading
+from pipelines.breakdown import Figures, Part
 
 SHOWN = {
     "auc": "AUC",
@@ -32,9 +32,9 @@ NAME, COUNT, CELL = 28, 8, 25
 
 def told_lines(
     title: str,
-    whole: Reading,
-    segments: Mapping[str, Sequence[Reading]],
-    months: Sequence[Reading],
+    whole: Part,
+    segments: Mapping[str, Sequence[Part]],
+    months: Sequence[Part],
 ) -> list[str]:
     """The lines of one head."""
     heading = "".join(f"{name:>{CELL}}" for name in SHOWN.values())
@@ -43,18 +43,18 @@ def told_lines(
         lines.append(f"{'  a ' + name:{NAME + 2 * COUNT}}{_cells(figures)}")
     for name, figures in whole.less.items():
         lines.append(f"{'  ours less the ' + name:{NAME + 2 * COUNT}}{_cells(figures)}")
-    for segment, readings in segments.items():
-        lines += [f" {segment}", *(_line(r, "  ") for r in readings)]
-    lines += [" month", *(_line(r, "  ") for r in months)]
+    for segment, parts in segments.items():
+        lines += [f" {segment}", *(_line(p, "  ") for p in parts)]
+    lines += [" month", *(_line(p, "  ") for p in months)]
     more = [f"{n} {_interval(whole.figures[k])}" for k, n in MORE.items() if k in whole.figures]
     for at in range(0, len(more), 3):
         lines.append(f"  {'; '.join(more[at : at + 3])}")
     return lines
 
 
-def _line(reading: Reading, indent: str = "") -> str:
-    counts = f"{indent + reading.name:{NAME}}{reading.rows:{COUNT},}{reading.bad:{COUNT},}"
-    return counts + (f"  {reading.why}" if reading.why else _cells(reading.figures))
+def _line(part: Part, indent: str = "") -> str:
+    counts = f"{indent + part.name:{NAME}}{part.rows:{COUNT},}{part.bad:{COUNT},}"
+    return counts + (f"  {part.why}" if part.why else _cells(part.figures))
 
 
 def _cells(figures: Figures) -> str:

@@ -13,11 +13,11 @@ from data.errors import ContractError, UsageError
 from data.ledger import Ledger
 from features.task import Task, load_task
 from models import metrics
+from pipelines.breakdown import by_part, segments, whole
 from pipelines.commands import EvaluateConfig
 from pipelines.decisions import training_start
 from pipelines.evaluate import EvaluateResult, run_evaluate, whose_of
 from pipelines.modelling import fit_models
-from pipelines.readings import read_all, read_parts, segments
 from pipelines.walking import Walk, Walked, walk
 
 SMALL = """
@@ -163,9 +163,9 @@ def test_parts_add_up_to_the_whole(judged: EvaluateResult) -> None:
         request = told.head.stage == "request"
         names = {"amount_cents", "tenure", "refund_type"} if request else {"tenure"}
         assert set(told.segments) == names
-        for readings in (*told.segments.values(), told.months):
-            assert sum(r.rows for r in readings) == told.all.rows
-            assert sum(r.bad for r in readings) == told.all.bad
+        for parts in (*told.segments.values(), told.months):
+            assert sum(p.rows for p in parts) == told.all.rows
+            assert sum(p.bad for p in parts) == told.all.bad
 
 
 def test_what_is_written_is_what_is_told(judged: EvaluateResult) -> None:
@@ -195,7 +195,7 @@ def test_a_part_that_says_nothing_is_named_with_what_is_needed() -> None:
     part = pd.Series(pd.Categorical(["one user"] * 60 + ["no bad"] * 60 + ["good"] * 180))
     rows.loc[:59, "whose"] = 7
     rows.loc[60:119, "y"] = 0.0
-    found = {r.name: r for r in read_parts(rows, part, 40, 0)}
+    found = {r.name: r for r in by_part(rows, part, 40, 0)}
     assert found["one user"].why == "one user: 2 are needed to draw from"
     assert found["no bad"].why == "0 bad cases: 5 are needed"
     assert found["no bad"].rows == 60
@@ -230,7 +230,7 @@ def test_tenure_counts_from_the_users_first_event(ledger: Ledger) -> None:
 
 def test_all_rows_are_read_as_metrics_say() -> None:
     rows = _rows(400)
-    told = read_all(rows, 40, 0).figures
+    told = whole(rows, 40, 0).figures
     y, p = rows["y"].to_numpy(), rows["p(ours)"].to_numpy()
     assert told["auc"].value == pytest.approx(metrics.auc(y, p))
     assert told["brier"].value == pytest.approx(metrics.brier(y, p))

@@ -1,6 +1,6 @@
 """What is told of judged rows: every figure with its interval, for all rows and for parts of them.
 
-In: a head's judged rows (`pipelines.walking`). Out: `Reading`s: all rows with the baselines beside
+In: a head's judged rows (`pipelines.walking`). Out: `Part`s: all rows with the baselines beside
 and the paired difference; each segment; each month. A part in which an interval would mean
 nothing (one user, hardly a bad case) is named with its counts and has no figure.
 """
@@ -31,7 +31,7 @@ Figures = Mapping[str, Interval]
 
 
 @dataclass(frozen=True)
-class Reading:
+class Part:
     """Figures of some rows; `why` says why there are none.
 
     `beside`: each baseline's; `less`: ours minus each baseline's, on the same draws.
@@ -58,18 +58,18 @@ class Reading:
         return told
 
 
-def read_all(rows: pd.DataFrame, draws: int, seed: int) -> Reading:
+def whole(rows: pd.DataFrame, draws: int, seed: int) -> Part:
     """All rows, with every baseline beside."""
-    return _reading("all", rows, _models(rows), draws, seed)
+    return _part("all", rows, _models(rows), draws, seed)
 
 
-def read_parts(rows: pd.DataFrame, part: "pd.Series[Any]", draws: int, seed: int) -> list[Reading]:
-    """One reading for each value of `part`, in its order."""
+def by_part(rows: pd.DataFrame, named: "pd.Series[Any]", draws: int, seed: int) -> list[Part]:
+    """One part for each value of the category `named`, in its order."""
     found = []
-    for name in part.cat.categories:
-        inside = rows[(part == name).to_numpy(bool)]
+    for name in named.cat.categories:
+        inside = rows[(named == name).to_numpy(bool)]
         if len(inside):
-            found.append(_reading(str(name), inside, (OURS,), draws, seed))
+            found.append(_part(str(name), inside, (OURS,), draws, seed))
     return found
 
 
@@ -102,13 +102,11 @@ def months(rows: pd.DataFrame) -> "pd.Series[Any]":
     return pd.Series(pd.Categorical(rows["as_of"].dt.strftime("%Y-%m")), index=rows.index)
 
 
-def _reading(
-    name: str, rows: pd.DataFrame, models: Sequence[str], draws: int, seed: int
-) -> Reading:
+def _part(name: str, rows: pd.DataFrame, models: Sequence[str], draws: int, seed: int) -> Part:
     y, users = rows["y"].to_numpy(np.float64), int(rows["whose"].nunique())
     counts = (name, len(rows), users, int(y.sum()))
     if why := _too_few(users, int(y.sum()), len(rows)):
-        return Reading(*counts, why=why)
+        return Part(*counts, why=why)
     drawn = draw_figures(
         {m: _scored(rows, y, m) for m in models},
         users=rows["whose"].to_numpy(),
@@ -117,7 +115,7 @@ def _reading(
     )
     ours, rivals = drawn[OURS], {m: d for m, d in drawn.items() if m != OURS}
     less = {m: ours.less(d) for m, d in rivals.items()}
-    return Reading(*counts, ours.intervals(), _intervals(rivals), less)
+    return Part(*counts, ours.intervals(), _intervals(rivals), less)
 
 
 def _too_few(users: int, bad: int, rows: int) -> str:
