@@ -7,6 +7,7 @@ a witness of his own.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -49,6 +50,22 @@ def cluster_of(ledger: Ledger, codes: Codes, users: "pd.Series[str]") -> Codes:
     at = ledger["user_id"].encode(users)
     alone = codes.max(initial=-1) + 1 + np.arange(len(at))
     return np.where(at >= 0, codes[np.maximum(at, 0)] if codes.size else alone, alone)
+
+
+def cluster_names(ledger: Ledger, codes: Codes, users: "pd.Series[Any]") -> NDArray[np.object_]:
+    """The smallest user id in the cluster of each row's user; null for nobody and for strangers.
+
+    Numbers of clusters, as codes of users, depend on how a ledger grew and on who came later; a
+    split or a draw that hangs on them would, too.
+    """
+    column = ledger["user_id"]
+    sorted_codes = column.distinct(np.arange(codes.size, dtype=np.int32))
+    first = np.zeros(int(codes.max(initial=-1)) + 1, np.int64)
+    first[codes[sorted_codes[::-1]]] = sorted_codes[::-1]
+    at = column.encode(users)
+    member = first[codes[np.maximum(at, 0)]] if codes.size else np.full(len(at), -1)
+    names = column.decode(np.where(at >= 0, member, -1)).astype(object)
+    return np.asarray(names.where(names.notna(), None), object)
 
 
 def _pairs(ledger: Ledger, column: str, cap: int, stop: int) -> Codes:

@@ -115,6 +115,9 @@ def check_signs(monotone: Mapping[str, int] | None, encoding: Encoding) -> tuple
     ------
     UsageError : a sign for a column that is not there, for a categorical one, or not in -1, 0, 1.
     """
+    if not isinstance(monotone or {}, Mapping):
+        fix = 'give signs by column name: {"refunds_90d": 1}'
+        raise UsageError(f"signs are a {type(monotone).__name__}", where="monotone", fix=fix)
     given = {name: sign for name, sign in (monotone or {}).items() if sign}
     for name, sign in given.items():
         if name not in encoding.columns:
@@ -214,7 +217,11 @@ def row_blocks(X: Table, rows: int) -> Iterator[Table]:
 def _safe_names(columns: Sequence[str]) -> list[str]:
     """Names LightGBM's text format can hold, made unique by their position where they changed."""
     safe = [re.sub(r"[^0-9A-Za-z_]", "_", name) for name in columns]
-    return [
-        s if s == name else f"{s}_{i}"
-        for i, (s, name) in enumerate(zip(safe, columns, strict=True))
-    ]
+    taken = {name for s, name in zip(safe, columns, strict=True) if s == name and s}
+    names = []
+    for i, (s, name) in enumerate(zip(safe, columns, strict=True)):
+        new = name if name in taken else f"{s}_{i}"
+        while name not in taken and new in taken:
+            new += "_"
+        names.append(new)
+    return names

@@ -19,6 +19,7 @@ Matrix = NDArray[np.float32]
 Table = pd.DataFrame | NDArray[Any]
 
 _NUMBERS = {"integer", "floating", "mixed-integer-float", "decimal", "boolean", "empty"}
+_TIMES = {"datetime", "datetime64", "date", "time", "timedelta", "timedelta64", "period"}
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def learn_encoding(X: Table) -> Encoding:
     twice = X.columns[X.columns.duplicated()]
     if len(twice):
         raise ContractError(f"two columns are named '{twice[0]}'", where="X", fix="rename one")
-    text = {name: _vocabulary(X[name]) for name in columns if not _is_number(X[name])}
+    text = {name: _vocabulary(_plain(X[name])) for name in columns if not _is_number(X[name])}
     return Encoding(columns, text)
 
 
@@ -57,7 +58,8 @@ def encode(encoding: Encoding, X: Table) -> Matrix:
     Raises
     ------
     ModelError : a column of the model is missing.
-    ContractError : an infinite number, or text where the model learnt numbers.
+    ContractError : an infinite number, text where the model learnt numbers or numbers where it
+        learnt words, two columns of one name.
     """
     out = np.empty((len(X), len(encoding.columns)), np.float32, order="F")
     if isinstance(X, pd.DataFrame):
@@ -82,14 +84,15 @@ def unseen(encoding: Encoding, X: pd.DataFrame) -> dict[str, int]:
     """Rows per text column whose value the vocabulary does not know; nulls are not counted."""
     _check_columns(encoding, X)
     return {
-        name: int((_codes(X[name], known) < 0).sum() - X[name].isna().sum())
+        name: int((_codes(_plain(X[name]), known) < 0).sum() - X[name].isna().sum())
         for name, known in encoding.categories.items()
     }
 
 
 def _column(encoding: Encoding, values: "pd.Series[Any]") -> Matrix:
-    name = str(values.name)
+    name, values = str(values.name), _plain(values)
     if name in encoding.categories:
+        _check_words(values, encoding.categories[name])
         codes = _codes(values, encoding.categories[name])
         return np.where(codes < 0, np.nan, codes).astype(np.float32)
     if not _is_number(values):
@@ -106,21 +109,70 @@ def _codes(values: "pd.Series[Any]", known: tuple[str, ...]) -> NDArray[Any]:
     index = pd.Index(known, dtype=object)
     if isinstance(values.dtype, pd.CategoricalDtype):
         # One look-up per category, not per row; the last place answers for null (code -1).
-        found = index.get_indexer(pd.Index(values.cat.categories.astype(str), dtype=object))
+        found = index.get_indexer(_spelt(values.cat.categories))
         return np.append(found, -1)[values.cat.codes.to_numpy()]
     null = values.isna().to_numpy()
-    codes = index.get_indexer(pd.Index(values.astype(str).to_numpy(object)))
+    codes = index.get_indexer(_spelt(pd.Index(values)))
     return np.where(null, -1, codes)
 
 
 def _vocabulary(values: "pd.Series[Any]") -> tuple[str, ...]:
-    return tuple(sorted({str(v) for v in values.dropna().unique()}))
+    known = values.dropna().unique()
+    if isinstance(known, pd.Categorical):
+        known = known.remove_unused_categories().categories
+    return tuple(sorted(set(_spelt(pd.Index(known)))))
+
+
+def _spelt(values: "pd.Index[Any]") -> "pd.Index[Any]":
+    """Values as words; 6.0 is spelt 6, for codes turn to floats with their first null."""
+    words = values.astype(str).astype(object)
+    if not pd.api.types.is_float_dtype(values.dtype):
+        return words
+    return words.where(
+        values.to_numpy(np.float64, na_value=np.nan) % 1 != 0, words.str.removesuffix(".0")
+    )
+
+
+def _check_words(values: "pd.Series[Any]", known: tuple[str, ...]) -> None:
+    """Refuse numbers where words were learnt: none would be known, and the column like null."""
+    if isinstance(values.dtype, pd.CategoricalDtype) or not _is_number(values):
+        return
+    if values.isna().all() or all(_number_word(word) for word in known):
+        return
+    raise ContractError(
+        f"column '{values.name}' is numbers here and was text when the model was fitted",
+        where="X",
+        fix="give the column its old type, or fit again",
+    )
+
+
+def _number_word(word: str) -> bool:
+    """Whether a number is spelt like that."""
+    if word in ("True", "False"):
+        return True
+    try:
+        return word in (str(float(word)), str(float(word)).removesuffix(".0"))
+    except ValueError:
+        return False
+
+
+def _plain(values: "pd.Series[Any]") -> "pd.Series[Any]":
+    """The column; Arrow's dictionaries as categories, its column without a type as nulls."""
+    kind = str(values.dtype)
+    if kind == "null[pyarrow]":
+        return pd.Series(None, values.index, dtype=object, name=values.name)
+    if kind.startswith("dictionary<"):
+        return values.astype(object).astype("category")
+    return values
 
 
 def _is_number(values: "pd.Series[Any]") -> bool:
+    values = _plain(values)
     dtype = values.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return False
+    if pd.api.types.is_bool_dtype(dtype):
+        return True
     if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype):
         return True
     kind = pd.api.types.infer_dtype(values, skipna=True)
@@ -131,7 +183,9 @@ def _is_number(values: "pd.Series[Any]") -> bool:
     raise ContractError(
         f"column '{values.name}' is {kind}; a model takes numbers, bools, text and categories",
         where="X",
-        fix="a time becomes an age before the decision",
+        fix="a time becomes an age before the decision"
+        if kind in _TIMES
+        else f"make it numbers, or text: X['{values.name}'].astype(str)",
     )
 
 
@@ -144,3 +198,6 @@ def _check_columns(encoding: Encoding, X: pd.DataFrame) -> None:
             fix=nearest(missing[0], [str(c) for c in X.columns])
             or "compute the features with the task that stands in the artifact",
         )
+    twice = X.columns[X.columns.duplicated()].intersection(pd.Index(encoding.columns))
+    if len(twice):
+        raise ContractError(f"two columns are named '{twice[0]}'", where="X", fix="rename one")

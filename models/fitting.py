@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from data.errors import UsageError
+from data.errors import ContractError, UsageError
 from models.boosting import Params, boost, check_params, check_signs, raw_scores
 from models.encode import Encoding, Matrix, Table, encode, learn_encoding
 from models.inputs import check_lengths
@@ -23,6 +23,7 @@ from models.split import NO_GAP, check_slice, latest_rows, microseconds
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
+FEWEST_GROUPS = 2
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,9 @@ def fit_held_out(
 ) -> Fitted:
     """Train on the rows that are not held out; only the content of the rows decides, not order."""
     params = check_params(settings.params)
+    if not isinstance(settings.gap or NO_GAP, timedelta):
+        fix = "give a timedelta: gap=timedelta(days=60)"
+        raise UsageError(f"gap={settings.gap!r}", where="gap", fix=fix)
     encoding = learn_encoding(X)
     signs = check_signs(settings.monotone, encoding)
     data = _order(encode(encoding, X), y, weight, groups, times, settings)
@@ -152,7 +156,7 @@ def _order(
     settings: Settings,
 ) -> _Ordered:
     us = None if times is None else microseconds(times)
-    codes = None if groups is None else pd.factorize(np.asarray(groups), sort=True)[0]
+    codes = None if groups is None else _group_codes(groups)
     check_lengths(len(matrix), times=us, groups=codes)
     also = [a.astype(np.int64) for a in (us, codes) if a is not None]
     distinct = distinct_rows(matrix, weight, y + 0.0, *also, seed=settings.seed)
@@ -168,6 +172,14 @@ def _order(
         None if codes is None else codes[rows],
         int(np.count_nonzero(weight)),
     )
+
+
+def _group_codes(groups: Any) -> NDArray[np.int64]:
+    values = np.asarray(groups)
+    if values.ndim != 1:
+        fix = "give one column of ids: groups=table['user_id']"
+        raise ContractError(f"groups have the shape {values.shape}", where="groups", fix=fix)
+    return np.asarray(pd.factorize(values, sort=True)[0], np.int64)
 
 
 def _slices(data: _Ordered, settings: Settings) -> list[tuple[Rows, Rows]]:
@@ -259,6 +271,12 @@ def _share_of_cells(strata: Floats, cell: Rows, share: float) -> tuple[Rows, Row
 def _whole_groups(codes: NDArray[np.int64], settings: Settings) -> Rows:
     """Rows of randomly chosen groups, until their share is reached; null groups stay to fit."""
     sizes = np.bincount(codes[codes >= 0])
+    if sizes.size + bool((codes < 0).any()) < FEWEST_GROUPS or not sizes.size:
+        raise ContractError(
+            f"{sizes.size} group(s); one is fitted and another is calibrated on",
+            where="groups",
+            fix=f"give at least {FEWEST_GROUPS} users, or leave groups out",
+        )
     order = np.random.default_rng(settings.seed).permutation(sizes.size)
     enough = int(np.searchsorted(np.cumsum(sizes[order]), settings.share * codes.size)) + 1
     return np.flatnonzero(np.isin(codes, order[:enough]))

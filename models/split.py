@@ -185,7 +185,12 @@ def microseconds(times: Any) -> NDArray[np.int64]:
     ------
     ContractError : no rows, a missing time, or something that is no time.
     """
+    if getattr(times, "ndim", 1) != 1:
+        fix = "give one column: times=table['requested_ts']"
+        raise ContractError(f"times have the shape {times.shape}", where="times", fix=fix)
     series: pd.Series[Any] = pd.Series(np.asarray(times) if isinstance(times, list) else times)
+    if str(series.dtype).startswith("timestamp["):  # Arrow's own
+        series = pd.Series(pd.DatetimeIndex(series))
     if not len(series):
         raise ContractError("no rows", where="times", fix="give at least one decision")
     if series.isna().any():
@@ -197,7 +202,9 @@ def microseconds(times: Any) -> NDArray[np.int64]:
     if pd.api.types.is_integer_dtype(series.dtype):
         return series.to_numpy(np.int64)
     raise ContractError(
-        f"times are {series.dtype}", where="times", fix="give datetimes or int64 microseconds"
+        f"times are {series.dtype}",
+        where="times",
+        fix="give datetimes (pd.to_datetime(times, utc=True)) or int64 microseconds",
     )
 
 

@@ -17,6 +17,7 @@ from models.propensities import Weights, support_p_value
 Mask = NDArray[np.bool_]
 MOST_MISSING = 0.01  # of the requests may lack what they need, and are left out and counted
 FEWEST_EFFECTIVE = 20.0  # below it no interval is to be believed
+FEWEST_LOSSES = 5  # with fewer the losses to come are anybody's guess, and no interval holds them
 LEVEL = 0.001  # chance that full support is doubted somewhere
 
 

@@ -92,7 +92,7 @@ def incentive(returns: Returns, parts: Mapping[str, Mask]) -> Effect:
     found = clustered_mean(effect_scores(arms, band.X), band.users) if not reasons else None
     return Effect(
         requests=n,
-        drawn=float(drawn.mean()) if n else 0.0,
+        drawn=float((drawn & np.isfinite(returns.prob)).mean()) if n else 0.0,
         paid=counts[0],
         held=counts[1],
         effect=found,
@@ -117,6 +117,13 @@ def _reasons(band: Returns, arms: Arms) -> list[str]:
         segments = coverage(arm, everything, band.users, {})
         told = objections(arm, everything, segments, band.money)
         reasons += [f"{name}: {reason}" for reason in told]
+        came = band.came[arm.weight > 0]
+        if not told and len(set(came.tolist())) < 2:
+            all_ = "all" if came.any() else "none"
+            reasons.append(
+                f"{name}: {all_} of the {came.size} returns came, so how rare the other is "
+                "cannot be told"
+            )
     return reasons
 
 

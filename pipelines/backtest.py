@@ -2,10 +2,12 @@
 
 Beside ours stand advancing everything and nothing, the rule that platforms are known to use, and a
 scorecard that pays as many requests at once; with a simulation's truth also the oracle, who knows
-every probability. Writes `backtest.json`, `decisions.parquet` and a plot.
+every probability. Writes `backtest.json`, `decisions.parquet` and a plot. Exit 6 where the log does
+not support ours.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -14,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from data.errors import ContractError, UsageError
+from data.errors import ContractError, GateError, UsageError
 from data.ledger import Ledger
 from data.lock import locked
 from data.store import read_ledger
@@ -27,13 +29,13 @@ from pipelines.atomic import digest, run_folder
 from pipelines.backtest_text import told_lines
 from pipelines.commands import BacktestConfig, Tell
 from pipelines.config import identity
-from pipelines.counting import Count, Terms, by_log, by_truth, count
+from pipelines.counting import TOTAL, Count, Terms, by_log, by_truth, count
 from pipelines.decisions import training_start, with_priors
 from pipelines.fingerprint import fingerprint
 from pipelines.plan import REPORT, check_models, horizon, policy_of
 from pipelines.plots import plot_policies
 from pipelines.realised import realised
-from pipelines.replay import NOBODY, ORACLE, last_months, replay
+from pipelines.replay import NOBODY, ORACLE, OURS, last_months, replay
 from pipelines.tables import plain, write_table
 from pipelines.training import stage_decisions
 from pipelines.truth import oracle_actions, read_truth, true_money
@@ -179,7 +181,9 @@ def _write(
             p: [_unit(c) for c in counts if c.policy == p and c.month in shown] for p in policies
         }
         plot_policies(shown, money, folder / "backtest.png", "units of 100 cents")
-    return BacktestResult(tuple(counts), months, facts, table[kept], root / run_id)
+    seen = all(math.isfinite(c.net.value) for c in counts if (c.policy, c.month) == (OURS, TOTAL))
+    code = 0 if seen else GateError.exit_code
+    return BacktestResult(tuple(counts), months, facts, table[kept], root / run_id, code)
 
 
 def _unit(told: Count) -> Interval:

@@ -10,7 +10,8 @@ from pipelines.replay import OURS
 
 NOTE = (
     "(money in units of 100 cents; seen: share of the advances that the count rests on; "
-    f"few losses: fewer than {FEWEST} of them)"
+    f"few losses: fewer than {FEWEST} of them;\n no support: the log never took some of these "
+    "actions, took others for certain, or did not note how likely they were)"
 )
 
 
@@ -34,7 +35,7 @@ def _line(told: Count) -> str:
 
 def _money(told: Interval) -> str:
     if not np.isfinite(told.value):
-        return "not seen in the log"
+        return "no support in the log"
     if not np.isfinite(told.lower):
         return f"{told.value / 100:,.0f} [few losses]"
     value, low, high = (f"{x / 100:,.0f}" for x in (told.value, told.lower, told.upper))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from data.errors import UsageError, nearest
 from data.ledger import Ledger
 from features.engine import decision_times
-from models.bootstrap import Drawn, Interval, draw_figures
+from models.bootstrap import Drawn, Interval, draw_figures, user_codes
 from models.figures import Scored, scored
 from pipelines.walking import OURS
 
@@ -103,7 +103,8 @@ def months(rows: pd.DataFrame) -> "pd.Series[Any]":
 
 
 def _part(name: str, rows: pd.DataFrame, models: Sequence[str], draws: int, seed: int) -> Part:
-    y, users = rows["y"].to_numpy(np.float64), int(rows["whose"].nunique())
+    y = rows["y"].to_numpy(np.float64)
+    users = len(np.unique(user_codes(rows["whose"].to_numpy())))
     counts = (name, len(rows), users, int(y.sum()))
     if why := _too_few(users, int(y.sum()), len(rows)):
         return Part(*counts, why=why)

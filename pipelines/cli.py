@@ -20,7 +20,7 @@ from pipelines.memory import keep_freed
 from pipelines.stopping import Stop, listening
 
 EXIT_CODES = """exit codes:
-  0   done; retrain: promoted       6   a gate refused; audit: a leak; ope: no support
+  0   done; retrain: promoted       6   a gate refused; audit: a leak; ope, backtest: no support
   2   usage or configuration        10  retrain kept the champion
   3   broken data, unwritable file  75  busy, try again
   4   too many rows in quarantine   99  nothing to do

@@ -5,7 +5,10 @@ in cents by policy and month, and the difference to ours on the same draws. By t
 simulation money is a sum. By a log it is known only where the log took the same action: those
 cases, weighted by 1 / propensity, speak for the others that the policy treats alike
 (self-normalised, each action for itself; the total pools all months' cases); a case that nobody
-advances is worth 0.
+advances is worth 0. Where the log decided an advance another way for certain, or did not note how
+likely its decision was, no like case speaks for it: the policy's money is not known. By the log few
+and large losses decide: its intervals know that (`models.clustered`), where percentiles of drawn
+users are too short.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,10 +20,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.bootstrap import Interval, draw_users
-from pipelines.realised import advances, logged_weight
+from models.clustered import FEWEST_USERS, clustered_mean
+from models.support import MOST_MISSING
+from pipelines.realised import advances, logged_weights
 from pipelines.replay import OURS
 
 Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 MONEY = ("net_cents", "loss_cents")
 FEWEST = 5
 TOTAL = "total"
@@ -63,6 +69,8 @@ class Terms:
 
     `n`, `weight`, `net`, `loss` : shape (rows, terms); a term is an action (by the log), or all
     rows at once with `n` = `weight` = 1 (by the truth). `sampled` : the log shows some cases only.
+    `never`, `missing` : shape (rows,), advances that the log decided another way for certain, or
+    whose propensity it lacks.
     """
 
     n: Floats
@@ -70,6 +78,14 @@ class Terms:
     net: Floats
     loss: Floats
     sampled: bool = False
+    never: Mask | None = None
+    missing: Mask | None = None
+
+    def supported(self, rows: Mask) -> bool:
+        """Whether the log can speak for these rows' advances."""
+        advanced = max(int((self.n[rows] > 0).any(axis=1).sum()), 1)
+        lacking = 0.0 if self.missing is None else float(self.missing[rows].sum()) / advanced
+        return lacking <= MOST_MISSING and (self.never is None or not self.never[rows].any())
 
 
 def by_truth(money: pd.DataFrame) -> Terms:
@@ -81,12 +97,15 @@ def by_truth(money: pd.DataFrame) -> Terms:
 
 def by_log(action: "pd.Series[str]", money: pd.DataFrame, labels: pd.DataFrame) -> Terms:
     """Terms of what the log shows: one for each action that pays early."""
-    weight = logged_weight(action, labels) * money["known"].to_numpy(bool)
+    found = logged_weights(action, labels)
+    weight = found.weight * money["known"].to_numpy(bool)
+    pays = advances(action).to_numpy(bool)
     paid = sorted(set(action[advances(action)])) or ["instant"]
     n = np.stack([(action == a).to_numpy() for a in paid], axis=1).astype(np.float64)
     w = n * weight[:, None]
     net, loss = (w * money[c].to_numpy(np.float64)[:, None] for c in MONEY)
-    return Terms(n, w, net, loss, sampled=True)
+    never, missing = pays & found.impossible & ~found.missing, pays & found.missing
+    return Terms(n, w, net, loss, sampled=True, never=never, missing=missing)
 
 
 def count(
@@ -115,12 +134,49 @@ def count(
             drawn[key][i] = _money(np.tensordot(counts, s, axes=1)[None])[0]
     for (policy, month), told in drawn.items():
         rows, own = inside[month], terms[policy]
+        if not own.supported(rows):
+            told[:] = values[policy, month][:] = np.nan
         if own.sampled and own.n[rows].any() and _losses(own, rows) < FEWEST:
             told[:] = np.nan
-    return [
-        _count(table, policy, month, inside[month], terms[policy], values, drawn)
-        for month in inside for policy in terms
-    ]  # fmt: skip
+    found = []
+    for month, rows in inside.items():
+        for policy, own in terms.items():
+            mine, ours = (policy, month), (OURS, month)
+            less = values[mine][0] - values[ours][0], drawn[mine][:, 0] - drawn[ours][:, 0]
+            money = [(values[mine][k], drawn[mine][:, k]) for k in (0, 1)]
+            net, loss, more = (_interval(*given) for given in (*money, less))
+            if own.sampled:
+                scores, others = (_scores(t, rows) for t in (own, terms[OURS]))
+                moves = (scores[:, 0], scores[:, 1], scores[:, 0] - others[:, 0])
+                net, loss, more = (
+                    _by_scores(i, m, users[rows])
+                    for i, m in zip((net, loss, more), moves, strict=True)
+                )
+            found.append(_count(table, policy, month, rows, own, (net, loss, more)))
+    return found
+
+
+def _scores(terms: Terms, rows: Mask) -> Floats:
+    """Shape (rows, 2): what each row adds to net and loss and moves their rates by.
+
+    They sum to the money.
+    """
+    n, weight = terms.n[rows], terms.weight[rows]
+    total = weight.sum(axis=0)
+    scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
+    told = []
+    for money in (terms.net[rows], terms.loss[rows]):
+        rate = money.sum(axis=0) * scale
+        told.append((n * rate + n.sum(axis=0) * scale * (money - weight * rate)).sum(axis=1))
+    return np.column_stack(told)
+
+
+def _by_scores(known: Interval, scores: Floats, users: NDArray[np.int64]) -> Interval:
+    """The interval that the scores' sum has, where draws have one; of one user there is none."""
+    if not np.isfinite(known.lower) or len(np.unique(users)) < FEWEST_USERS:
+        return Interval(known.value, np.nan, np.nan)
+    found, n = clustered_mean(scores, users), len(scores)
+    return Interval(known.value, found.lower * n, found.upper * n)
 
 
 def _losses(terms: Terms, rows: NDArray[np.bool_]) -> int:
@@ -152,13 +208,9 @@ def _count(
     month: str,
     rows: NDArray[np.bool_],
     terms: Terms,
-    values: Mapping[tuple[str, str], Floats],
-    drawn: Mapping[tuple[str, str], Floats],
+    money: Iterable[Interval],
 ) -> Count:
     action = table[f"action: {policy}"][rows]
-    mine, ours = (policy, month), (OURS, month)
-    net, loss = (_interval(values[mine][k], drawn[mine][:, k]) for k in (0, 1))
-    less = _interval(values[mine][0] - values[ours][0], drawn[mine][:, 0] - drawn[ours][:, 0])
     paid = terms.n[rows] > 0
     return Count(
         policy,
@@ -168,9 +220,7 @@ def _count(
         float((action == "at_first_scan").mean()),
         float((terms.weight[rows] > 0).sum() / paid.sum()) if paid.any() else float("nan"),
         _losses(terms, rows),
-        net,
-        loss,
-        less,
+        *money,
     )
 
 

@@ -20,7 +20,7 @@ from data.errors import UsageError
 from data.ledger import Ledger
 from data.lock import locked
 from data.store import read_ledger
-from features.clusters import cluster_of, clusters
+from features.clusters import cluster_names, clusters
 from features.task import Task, load_task
 from pipelines.as_of import moment
 from pipelines.atomic import digest, run_folder
@@ -136,13 +136,12 @@ def whose_of(task: Task, ledger: Ledger, by: str, as_of: pd.Timestamp) -> Whose:
     The latest links are the strictest: whoever turns out to belong together is one witness.
     """
     if by == "users":
-        alone = np.arange(int(ledger["user_id"].values.max(initial=-1)) + 1)
-        return lambda users: cluster_of(ledger, alone, users)
+        return lambda users: np.asarray(users.astype(object).where(users.notna(), None), object)
     if not task.links:
         fix = "declare [links.<name>] and a [[ring]] that reads it, or evaluate --by users"
         raise UsageError("the task links nobody", where=task.name, fix=fix)
     codes: NDArray[np.int64] = clusters(ledger, task.links.values(), as_of)
-    return lambda users: cluster_of(ledger, codes, users)
+    return lambda users: cluster_names(ledger, codes, users)
 
 
 def _segments(task: Task, given: str | None) -> tuple[str, ...]:

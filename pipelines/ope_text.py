@@ -7,7 +7,7 @@ import pandas as pd
 
 from models.bootstrap import Interval
 from models.off_policy import Bounds
-from models.support import Segment
+from models.support import FEWEST_LOSSES, Segment
 from pipelines.arms import Effect
 from pipelines.valuation import Valuation
 
@@ -105,7 +105,11 @@ def _value(result: OpeResult) -> list[str]:
     lines.append(
         f"  of {value.advanced:,} requests that the policy advances the log decided "
         f"{value.followed:,} the same way; {value.missing:,} lack a propensity or an outcome, "
-        f"{value.impossible:,} had no other way; hours saved imputed for {value.imputed:,}"
+        f"{value.impossible:,} were decided another way for certain"
+    )
+    lines.append(
+        f"  of those {value.followed:,} {value.losses:,} lost money; hours saved imputed for "
+        f"{value.imputed:,}"
     )
     return lines
 
@@ -167,15 +171,18 @@ def _readings(result: OpeResult) -> list[str]:
 
 def _money(found: Interval) -> str:
     value, low, high = (v * PER / 100 for v in (found.value, found.lower, found.upper))
-    return f"{value:12,.0f}{f'{low:,.0f} to {high:,.0f}':>26}"
+    told = f"{low:,.0f} to {high:,.0f}" if low == low else f"fewer than {FEWEST_LOSSES} losses"
+    return f"{value:12,.0f}{told:>26}"
 
 
 def _share(found: Interval) -> str:
     return f"{found.value:12.2%}{f'{found.lower:.2%} to {found.upper:.2%}':>26}"
 
 
-def _plain(found: Interval | Bounds | None, per: float = 1.0) -> dict[str, float] | None:
-    return None if found is None else {k: v * per for k, v in vars(found).items()}
+def _plain(found: Interval | Bounds | None, per: float = 1.0) -> dict[str, float | None] | None:
+    return (
+        None if found is None else {k: v * per if v == v else None for k, v in vars(found).items()}
+    )
 
 
 def _segment(part: Segment) -> dict[str, Any]:

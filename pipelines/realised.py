@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from models.actions import ACTIONS, HOLD
 from models.money import float_cost, speed_value
 from models.policy import Policy
-from models.propensities import weights
+from models.propensities import Weights, weights
 from pipelines.plan import ABUSE, MONEY, REPORT
 
 HOURS = {"request": "hours_instant", "first_scan": "hours_scan"}
@@ -52,12 +52,10 @@ def realised(
     return pd.DataFrame(columns, index=priced.index)
 
 
-def logged_weight(
-    action: "pd.Series[str]", labels: pd.DataFrame
-) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+def logged_weights(action: "pd.Series[str]", labels: pd.DataFrame) -> Weights:
     """1 / propensity where the log took this action, else 0; 0 where it is not logged."""
     same = action.astype(str).to_numpy() == labels["logged_action"].astype(str).to_numpy()
-    return weights(labels["act_prob"], same).weight
+    return weights(labels["act_prob"], same)
 
 
 def advances(action: "pd.Series[str]") -> "pd.Series[bool]":

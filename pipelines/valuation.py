@@ -1,6 +1,7 @@
 """A policy's value from evidence: estimates where the log supports them, bounds in any case."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from models.clustered import clustered_mean
 from models.cross_fit import cross_fitted
 from models.off_policy import Bounds, policy_value, value_bounds, value_scores
 from models.policy import Policy
-from models.support import Segment, coverage, objections
+from models.support import FEWEST_LOSSES, Segment, coverage, objections
 from pipelines.evidence import HELD, Evidence, followed, segments
 
 LEARNT_FROM = ("value_instant_cents", "value_scan_cents", "loss_instant_cents", "amount_cents",
@@ -24,7 +25,9 @@ class Valuation:
 
     `advanced` : requests the policy advances, of which `followed` were logged as it would have
     decided. `missing` lack a propensity or an outcome, `impossible` were decided another way for
-    certain. `imputed` : advances whose hours saved were not seen.
+    certain. `imputed` : advances whose hours saved were not seen. `losses` : the followed that lost
+    money; with fewer than `FEWEST_LOSSES` the policy's estimates have null bounds, for users drawn
+    anew would be as lucky as those seen. The log's own value goes by its own losses.
     """
 
     requests: int
@@ -34,6 +37,7 @@ class Valuation:
     missing: int
     impossible: int
     imputed: int
+    losses: int
     snips: Interval | None
     dr: Interval | None
     logged: Interval
@@ -64,6 +68,11 @@ def valued(evidence: Evidence, policy: Policy) -> Valuation:
     if not known.any():
         raise ContractError("no outcome is known", where="ledger", fix="give a later --as-of")
     dr, snips, difference = _estimates(evidence) if not reasons else (None, None, None)
+    lost = known & (earned.reward < 0)
+    losses = int((lost & learnt & (logged.weight > 0)).sum())
+    own = clustered_mean(earned.reward[known], evidence.users[known])
+    if learnt.any() and losses < FEWEST_LOSSES:
+        dr, snips, difference = (f and _unbounded(f) for f in (dr, snips, difference))
     return Valuation(
         requests=len(learnt),
         users=len(np.unique(evidence.users)),
@@ -72,14 +81,19 @@ def valued(evidence: Evidence, policy: Policy) -> Valuation:
         missing=int((learnt & found.missing).sum()),
         impossible=int((learnt & found.impossible & ~found.missing).sum()),
         imputed=int((learnt & (logged.weight > 0) & ~earned.observed_hours).sum()),
+        losses=losses,
         snips=snips,
         dr=dr,
-        logged=clustered_mean(earned.reward[known], evidence.users[known]),
+        logged=own if int(lost.sum()) >= FEWEST_LOSSES else _unbounded(own),
         difference=difference,
         bounds=value_bounds(logged),
         coverage=covers,
         reasons=tuple(reasons),
     )
+
+
+def _unbounded(found: Interval) -> Interval:
+    return replace(found, lower=math.nan, upper=math.nan)
 
 
 def outcome_model(evidence: Evidence) -> NDArray[np.float64]:

@@ -26,7 +26,7 @@ from pipelines.pricing import instant_costs, segment_table
 from pipelines.training import stage_decisions
 
 Mask = NDArray[np.bool_]
-Whose = Callable[["pd.Series[str]"], NDArray[np.int64]]
+Whose = Callable[["pd.Series[str]"], NDArray[np.object_]]  # a name; null for nobody
 OURS = "ours"
 FEWEST_JUDGED = 1  # bad cases of the main head in a fold: without one there is nothing to find
 

@@ -13,7 +13,7 @@ from data.ledger import ledger_of
 from data.market import World, simulate
 from data.market.calendar import calendar
 from data.market.parties import users
-from features.clusters import cluster_of, clusters
+from features.clusters import cluster_names, cluster_of, clusters
 from features.declarations import Links, Ring
 from features.engine import features
 from features.task import load_task
@@ -94,6 +94,24 @@ def test_a_link_stands_until_the_event_that_makes_a_hub_is_known(worlds: ModuleT
     ledger = ledger_of(worlds.typed(worlds.numbered(events), COLUMNS))
     sizes = [int(np.bincount(clusters(ledger, WAYS, day)).max()) for day in days]
     assert sizes == [1, 1, 2, 3, 1]  # at the moment of the fourth user's event it is not known yet
+
+
+@given(seed=st.integers(0, 10**6))
+@settings(max_examples=30)
+def test_a_name_is_that_of_the_first_member_however_the_ledger_grew(
+    worlds: ModuleType, seed: int
+) -> None:
+    events, moment = drawn(seed, worlds)
+    later = [{**e, "user_id": f"a{n}"} for n, e in enumerate(events) if e["known_ts"] >= moment]
+    names = sorted({e["user_id"] for e in events if e["user_id"] is not None})
+    if not names:
+        return
+    group = {name: min(g) for g in naive(events, moment) for name in g}
+    for some in (events, [*worlds.numbered([*events, *later])]):
+        ledger = ledger_of(worlds.typed(some, COLUMNS))
+        who = pd.Series([*names, None, "stranger"], dtype=object)
+        told = cluster_names(ledger, clusters(ledger, WAYS, moment), who)
+        assert told.tolist() == [*(group[name] for name in names), None, None]
 
 
 def test_strangers_and_nobody_are_clusters_of_their_own(worlds: ModuleType) -> None:

@@ -4,9 +4,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
-from data.errors import ContractError, ModelError
+from data.errors import ContractError, ModelError, UsageError
 from models.baselines import LogisticBaseline, ScorecardBaseline
 from models.calibration import expit
 from models.encode import unseen
@@ -88,7 +90,8 @@ def test_columns_that_are_no_numbers_and_no_text_are_named(model: Any, made: str
         "age": times - times[0],
         "list": pd.Series([[1]] * 500, dtype=object),
     }[made]
-    with pytest.raises(ContractError, match=r"'paid' is (?s:.)*becomes an age before the decision"):
+    way_out = "make it numbers, or text" if made == "list" else "becomes an age before the decision"
+    with pytest.raises(ContractError, match=rf"'paid' is (?s:.)*{way_out}"):
         model.fit(X.assign(paid=column), y)
 
 
@@ -107,3 +110,94 @@ def test_true_and_false_as_targets_and_words_as_targets() -> None:
     words.fit(X, np.where(y == 1, "fraud", "clean"), times=times)
     assert list(words.classes_) == ["clean", "fraud"]
     np.testing.assert_array_equal(words.predict_proba(X), model.predict_proba(X))
+
+
+@pytest.mark.parametrize("model", KINDS, ids=lambda m: type(m).__name__)
+def test_polars_and_arrow_tables_are_matched_by_name(model: Any) -> None:
+    X, y, times, _ = payments(2_000, 4)
+    given = pl.from_pandas(X)
+    p = model.fit(given, pl.Series(y), times=pl.Series(list(times))).predict_proba(X)
+    turned = X[X.columns[::-1]]
+    np.testing.assert_array_equal(p, model.predict_proba(pl.from_pandas(turned)))
+    np.testing.assert_array_equal(p, model.predict_proba(given.to_arrow()))
+
+
+@pytest.mark.parametrize(
+    "names", [["a b", "a_b_0"], ["", " "], ['{"a": [1]}', "a,b:"], ["列", "a"]]
+)
+def test_columns_may_have_any_name(names: list[str]) -> None:
+    X = pd.DataFrame(np.random.default_rng(1).normal(size=(400, 2)), columns=names)
+    y = (X.iloc[:, 0] > 0).to_numpy()
+    model = RiskModel(params={"n_estimators": 10}, num_threads=1)
+    assert auc(y, model.fit(X, y).predict_proba(X)[:, 1]) > 0.9
+
+
+ROWS = 200
+BAD: dict[str, tuple[dict[str, Any], str, str]] = {
+    "two targets": ({"y": np.zeros((ROWS, 2))}, "1d array", "y"),
+    "a probability": ({"y": np.linspace(0, 1, ROWS)}, "continuous", "y"),
+    "words and numbers": ({"y": np.array([1, "a"] * 100, object)}, "Unknown label", "y"),
+    "a negative weight": ({"sample_weight": -np.ones(ROWS)}, "Negative", "sample_weight"),
+    "no weight": ({"sample_weight": np.zeros(ROWS)}, "non-zero", "sample_weight"),
+    "a null weight": ({"sample_weight": [np.nan] * ROWS}, "NaN", "sample_weight"),
+    "weights that sum to 1": (
+        {"sample_weight": np.full(ROWS, 1 / ROWS)},
+        r"weights of class 0 sum to 0\.5",
+        "sample_weight",
+    ),
+    "weights that overflow": ({"sample_weight": np.full(ROWS, 1e300)}, "sum to", "sample_weight"),
+    "numbered columns of text": ({"X": pd.DataFrame({0: ["a"] * ROWS})}, "float: 'a'", "X"),
+    "columns named by both": ({"X": pd.DataFrame({0: [1] * ROWS, "a": 1})}, "one is named 0", "X"),
+    "a series": ({"X": pd.Series(range(ROWS))}, "2-dimensional", "X"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+@pytest.mark.parametrize("model", KINDS, ids=lambda m: type(m).__name__)
+def test_what_no_model_takes_is_refused_with_a_way_out(model: Any, case: str) -> None:
+    changed, message, where = BAD[case]
+    given = {"X": pd.DataFrame({"a": range(ROWS)}), "y": [0, 1] * (ROWS // 2)} | changed
+    with pytest.raises(ContractError, match=message) as told:
+        model.fit(given.pop("X"), given.pop("y"), **given)
+    assert told.value.where == where
+    assert told.value.fix
+
+
+def test_a_target_that_lost_its_nulls_is_taken() -> None:
+    X, y, _, _ = payments(1_000, 5)
+    left = pd.Series([None, *(y[1:] == 1)], dtype=object)
+    model = RiskModel(params={"n_estimators": 10}, num_threads=1)
+    model.fit(X[left.notna()], left[left.notna()])
+    assert model.classes_.tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"times": pd.DataFrame({"t": range(ROWS)})}, "times have the shape"),
+        ({"times": ["2025-01-01"] * ROWS}, "times are str"),
+        ({"groups": pd.DataFrame({"g": range(ROWS)})}, "groups have the shape"),
+        ({"groups": ["one"] * ROWS}, "1 group"),
+        ({"groups": [None] * ROWS}, "0 group"),
+    ],
+)
+def test_times_and_groups_that_no_model_takes(given: dict[str, Any], message: str) -> None:
+    model = RiskModel(params={"n_estimators": 10}, num_threads=1)
+    with pytest.raises(ContractError, match=message) as told:
+        model.fit(pd.DataFrame({"a": range(ROWS)}), [0, 1] * (ROWS // 2), **given)
+    assert told.value.fix
+
+
+def test_arrow_times_are_times() -> None:
+    X, y, times, _ = payments(1_000, 6)
+    model = RiskModel(params={"n_estimators": 10}, num_threads=1)
+    p = model.fit(X, y, times=pd.Series(times)).predict_proba(X)
+    arrow = pd.Series(times).astype(pd.ArrowDtype(pa.timestamp("us", "UTC")))
+    np.testing.assert_array_equal(p, model.fit(X, y, times=arrow).predict_proba(X))
+
+
+@pytest.mark.parametrize("wrong", [{"gap": 60}, {"monotone": [1, 0]}])
+def test_settings_of_another_kind_are_refused(wrong: dict[str, Any]) -> None:
+    X, y, times, _ = payments(400, 7)
+    with pytest.raises(UsageError, match=next(iter(wrong))):
+        RiskModel(**wrong, num_threads=1).fit(X, y, times=times)

@@ -2,6 +2,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from data.errors import ContractError, ModelError
@@ -79,3 +80,43 @@ def test_a_missing_column_names_the_nearest_and_the_count() -> None:
         encode(encoding, pd.DataFrame({"amuont": [1], "reason": ["a"]}))
     assert caught.value.fix == "did you mean 'amuont'?"
     assert caught.value.exit_code == 5
+
+
+def test_arrow_columns_are_those_of_numpy() -> None:
+    X = pd.DataFrame({"flag": [True, None, False], "word": ["a", None, "b"], "none": [None] * 3})
+    plain = X.assign(flag=X["flag"].astype("boolean"))
+    words = pd.ArrowDtype(pa.dictionary(pa.int32(), pa.string()))
+    arrow = X.convert_dtypes(dtype_backend="pyarrow").astype({"word": words})
+    assert {str(t) for t in arrow.dtypes} == {"bool[pyarrow]", str(words), "null[pyarrow]"}
+    assert learn_encoding(arrow) == learn_encoding(plain)
+    for encoding in (learn_encoding(arrow), learn_encoding(plain)):
+        np.testing.assert_array_equal(encode(encoding, arrow), encode(encoding, plain))
+
+
+def test_a_code_is_known_again_once_a_null_has_made_it_a_float() -> None:
+    encoding = learn_encoding(pd.DataFrame({"code": pd.Categorical([6, 7, 8])}))
+    for column in (pd.Categorical([7.0, None, 6.0]), [7.0, None, 6.0], ["7", None, "6"]):
+        told = encode(encoding, pd.DataFrame({"code": column}))[:, 0]
+        np.testing.assert_array_equal(told, [1, np.nan, 0])
+    halves = learn_encoding(pd.DataFrame({"code": pd.Categorical([6.0, 6.5])}))
+    assert halves.categories == {"code": ("6", "6.5")}
+
+
+def test_numbers_where_words_were_learnt_are_refused() -> None:
+    encoding = learn_encoding(pd.DataFrame({"zip": ["007", "042"]}))
+    with pytest.raises(ContractError, match="'zip' is numbers here and was text"):
+        encode(encoding, pd.DataFrame({"zip": [7, 42]}))
+    assert np.isnan(encode(encoding, pd.DataFrame({"zip": [np.nan]}))).all()
+
+
+def test_two_columns_of_one_name_are_refused_when_scored_too() -> None:
+    X = pd.DataFrame({"a": [1.0]})
+    with pytest.raises(ContractError, match="two columns are named 'a'"):
+        encode(learn_encoding(X), pd.concat([X, X], axis=1))
+
+
+def test_what_to_do_about_a_column_depends_on_what_it_is() -> None:
+    for column, fix in ((pd.to_datetime(["2025-01-01"]), "age"), ([[1]], "astype")):
+        with pytest.raises(ContractError) as told:
+            learn_encoding(pd.DataFrame({"x": column}))
+        assert fix in told.value.fix

@@ -67,7 +67,7 @@ def test_walk_forward_keeps_groups_apart() -> None:
     [
         (lambda: time_split([]), "times: no rows"),
         (lambda: time_split([1, None]), "a decision has no time"),
-        (lambda: time_split(["yesterday"]), "give datetimes or int64"),
+        (lambda: time_split(["yesterday"]), "or int64 microseconds"),
         (lambda: time_split(DAYS, gap=timedelta(days=90)), "slice fit: no rows"),
         (lambda: time_split(DAYS, y=DAYS >= 50 * DAY), "slice calibrate: only one class"),
         (

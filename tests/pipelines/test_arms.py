@@ -1,5 +1,7 @@
 """The incentive effect of made-up returns whose effect is known."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -96,3 +98,18 @@ def test_no_return_at_all() -> None:
     found = incentive(returns().take(np.zeros(2 * USERS, bool)), {})
     assert (found.requests, found.effect, found.bounds, found.plain) == (0, None, None, None)
     assert found.reasons == ("no return is old enough",)
+
+
+def test_an_arm_in_which_all_came_does_not_say_how_rare_the_others_are() -> None:
+    some = returns().take(np.arange(2 * USERS) < 300)
+    held = some.action == "after_inspection"
+    found = incentive(replace(some, came=some.came | held), {"all": np.ones(300, bool)})
+    assert found.effect is None
+    (told,) = found.reasons
+    assert told.startswith(f"after_inspection: all of the {held.sum()} returns came")
+    assert found.bounds is not None
+
+
+def test_what_was_not_logged_was_not_drawn() -> None:
+    some = returns()
+    assert incentive(replace(some, prob=np.full(2 * USERS, np.nan)), whole()).drawn == 0

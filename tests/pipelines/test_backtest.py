@@ -11,16 +11,18 @@ import pytest
 from data.errors import ContractError, UsageError
 from data.ledger import Ledger
 from data.market.judge import everybody, judge
+from features.labels import labels
 from features.task import load_task
 from models.bootstrap import draw_users
 from models.policy import load_policy
+from pipelines import backtest
 from pipelines.backtest import BacktestResult, run_backtest
 from pipelines.commands import BacktestConfig, SimulateConfig
-from pipelines.counting import TOTAL, Count, Terms, count
+from pipelines.counting import TOTAL, Count, Terms, by_log, count
 from pipelines.decisions import training_start
 from pipelines.modelling import Models
 from pipelines.plan import policy_of
-from pipelines.realised import logged_weight, realised
+from pipelines.realised import logged_weights, realised
 from pipelines.replay import ALL, NOBODY, ORACLE, OURS, SCORECARD, Month, last_months, models_of
 from pipelines.simulate import run_simulate
 from pipelines.training import stage_decisions
@@ -215,10 +217,10 @@ def test_a_log_without_the_action_or_its_propensity_has_no_weight() -> None:
             "act_prob": [0.5, np.nan, 0.9, np.nan, 1.0],
         }
     )
-    weight = logged_weight(pd.Series(["instant"] * 5), labels)
-    assert weight.tolist() == [2.0, 0.0, 0.0, 0.0, 1.0]
+    found = logged_weights(pd.Series(["instant"] * 5), labels)
+    assert found.weight.tolist() == [2.0, 0.0, 0.0, 0.0, 1.0]
     with pytest.raises(ContractError, match="cannot be"):  # what was taken was possible
-        logged_weight(pd.Series(["instant"] * 5), labels.assign(act_prob=0.0))
+        logged_weights(pd.Series(["instant"] * 5), labels.assign(act_prob=0.0))
 
 
 def test_advances_that_the_log_never_made_are_worth_nobody_knows_what() -> None:
@@ -228,6 +230,56 @@ def test_advances_that_the_log_never_made_are_worth_nobody_knows_what() -> None:
     assert np.isnan(found[0].net.value)
     assert np.isnan(found[0].net.lower)
     assert json.dumps(found[0].summary()["net_cents"]) == "[null, null, null]"
+
+
+def test_what_the_log_could_not_do_otherwise_has_no_worth() -> None:
+    users, action = [f"u{i}" for i in range(400)], pd.Series(["instant"] * 400)
+    table = _table(users, ["m1"] * 200 + ["m2"] * 200, ours=list(action))
+    logged = pd.Series(np.where(np.arange(400) % 2, "instant", "after_inspection"))
+    money = pd.DataFrame({"net_cents": 10.0, "loss_cents": 1.0, "known": True}, index=action.index)
+    prob = pd.Series(0.5, index=action.index)
+    for row, never, missing in ((4, 1.0, 1), (4, 0.5, 3), (5, 1.0, 1), (4, 0.5, 1)):
+        told = prob.where(prob.index != row, never).where(prob.index >= missing)
+        known = pd.DataFrame({"logged_action": logged, "act_prob": told})
+        terms = {"ours": by_log(action, money, known)}
+        found = {c.month: c for c in count(table, terms, ["m1", "m2"], 20, 0)}
+        assert np.isfinite(found["m2"].net.value)
+        # one of 200 may lack its propensity, not three; one other action for certain is too many
+        fine = missing == 1 and (never < 1 or row % 2 == 1)
+        assert np.isfinite(found["m1"].net.value) == fine
+
+
+def test_a_log_without_chance_is_refused_after_the_table(
+    config: BacktestConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = labels
+    sure = {"act_prob": 1.0}
+    monkeypatch.setattr(backtest, "labels", lambda *given: told(*given).assign(**sure))
+    found = run_backtest(replace(config, truth=None, draws=20, seed=1), quiet)
+    assert found.exit_code == 6
+    assert np.isnan(total(found)[OURS].net.value)
+    assert total(found)[NOBODY].net.value == 0
+    assert "no support in the log" in found.text()
+
+
+def test_few_large_losses_are_within_the_logs_intervals() -> None:
+    rng, n, inside = np.random.default_rng(3), 1_500, []
+    for _ in range(100):
+        users, paid = rng.integers(0, 900, n), rng.random(n) < 0.6
+        amount, lost = np.exp(rng.normal(9.4, 1.0, n)), rng.random(n) < 0.03
+        money = 600 - lost * amount
+        expected = float((paid * (600 - 0.03 * amount)).sum())
+        weight = paid * (rng.random(n) < 0.5) * 2.0
+        seen = (1.0 * paid, weight, weight * money, weight * lost * amount)
+        counted, weighed, net, loss = (np.asarray(a, np.float64)[:, None] for a in seen)
+        terms = {"ours": Terms(counted, weighed, net, loss, sampled=True)}
+        action = list(np.where(paid, "instant", "after_inspection"))
+        table = _table(list(users), ["m1"] * n, ours=action)
+        told = count(table, terms, ["m1"], 20, 0)[-1]
+        if told.losses >= 5:
+            inside.append(told.net.lower <= expected <= told.net.upper)
+    assert len(inside) > 90
+    assert np.mean(inside) > 0.95 - 2 * np.sqrt(0.95 * 0.05 / 100)  # drawn users: 0.86
 
 
 def test_luck_is_no_certainty() -> None:

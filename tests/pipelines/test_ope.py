@@ -27,6 +27,7 @@ from pipelines.evidence import Evidence, alone, gather, since_of
 from pipelines.ope import run_ope
 from pipelines.ope_text import OpeResult
 from pipelines.truth import costs_of
+from pipelines.valuation import valued
 
 SINCE = "2024-06-01"
 UNTIL = pd.Timestamp("2025-02-15", tz="UTC")
@@ -119,6 +120,24 @@ def test_the_planted_incentive_is_found(result: OpeResult, other: Market) -> Non
     assert distance(found.effect, float(lost[0] - lost[1])) < 4
     assert found.bounds is not None
     assert found.bounds.lower < lost[0] - lost[1] < found.bounds.upper
+
+
+def test_without_losses_an_interval_would_be_luck(result: OpeResult, evidence: Evidence) -> None:
+    lost = np.flatnonzero((evidence.earned.reward < 0) & evidence.found.weight.astype(bool))
+    lost = lost[~evidence.exact[lost]]
+    assert result.value.losses == len(lost) > 10
+    for kept in (4, 5):
+        rows = np.ones(len(evidence.users), bool)
+        rows[lost[kept:]] = False
+        value = valued(evidence.take(rows), load_policy())
+        assert value.losses == kept
+        for found in (value.dr, value.snips, value.difference):
+            assert found is not None
+            assert np.isfinite(found.value)
+            assert np.isfinite([found.lower, found.upper]).all() == (kept == 5)
+        shown = replace(result, value=value)
+        assert ("fewer than 5 losses" in shown.text()) == (kept == 4)
+        json.dumps(shown.summary(), allow_nan=False)
 
 
 def test_the_report_says_what_the_figures_hold_for(result: OpeResult) -> None:
