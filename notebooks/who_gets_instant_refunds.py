@@ -47,8 +47,10 @@ from models.standing import standing_rows
 from pipelines.book import replayed
 from pipelines.decisions import Decisions, standing_blocks, standing_fit_decisions
 from pipelines.explaining import with_reasons
-from pipelines.modelling import Models, fit_money, fit_risk, lessons
+from pipelines.lessons import lessons
+from pipelines.modelling import Models, fit_money
 from pipelines.plan import AT_REQUEST, AT_STANDING, BLAME, POINTS, horizon
+from pipelines.risk_heads import fit_risk
 from pipelines.scoring import score_requests, score_users
 
 # %%

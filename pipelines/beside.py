@@ -13,8 +13,9 @@ from models.baselines import LogisticBaseline, baselines, scorecard_installed
 from models.figures import report
 from pipelines.commands import Tell
 from pipelines.evaluation import Verdict
-from pipelines.modelling import Lesson, chunked
+from pipelines.lessons import Lesson
 from pipelines.plan import Head
+from pipelines.risk_heads import chunked
 
 NO_SCORECARD = "no scorecard beside the models: pip install 'clawback[scorecard]'"
 

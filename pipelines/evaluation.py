@@ -21,9 +21,11 @@ from models.metrics import (
     propensity_weights,
 )
 from models.policy import Policy
-from pipelines.modelling import Lesson, Models, chunked, request_risks
+from pipelines.lessons import Lesson
+from pipelines.modelling import Models
 from pipelines.plan import AT_REQUEST, MONEY, REPORT, Head, has_money, heads
 from pipelines.pricing import instant_costs, segment_table
+from pipelines.risk_heads import chunked, request_risks
 
 Floats = NDArray[np.float64]
 FEWEST_BAD = 30  # bad cases, below which a figure or a comparison says nothing

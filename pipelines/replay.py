@@ -24,9 +24,11 @@ from pipelines.beside import fit_baselines
 from pipelines.book import replayed
 from pipelines.commands import Tell
 from pipelines.decisions import Decisions
-from pipelines.modelling import Models, chunked, fit_models, lessons
+from pipelines.lessons import lessons
+from pipelines.modelling import Models, fit_models
 from pipelines.plan import AT_REQUEST
 from pipelines.platform import platform_decisions
+from pipelines.risk_heads import chunked
 from pipelines.scoring import score_requests
 
 OURS, ALL, NOBODY = "ours", "advance all", "advance none"

@@ -20,8 +20,8 @@ from pipelines.champion import bundle_of
 from pipelines.commands import RetrainConfig, Tell
 from pipelines.decisions import request_decisions
 from pipelines.evaluation import FEWEST_BAD
-from pipelines.modelling import chunked
 from pipelines.plan import heads
+from pipelines.risk_heads import chunked
 from pipelines.runs import reap, tracked_run
 from pipelines.tracking import (
     CHALLENGER,

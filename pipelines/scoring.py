@@ -16,7 +16,7 @@ from models.points import points
 from models.policy import Policy
 from pipelines.bundle import Bundle
 from pipelines.decisions import Decisions
-from pipelines.modelling import Models, chunked, request_risks
+from pipelines.modelling import Models
 from pipelines.plan import AT_STANDING, POINTS
 from pipelines.pricing import (
     Money,
@@ -26,6 +26,7 @@ from pipelines.pricing import (
     segment_table,
     unrecovered_share,
 )
+from pipelines.risk_heads import chunked, request_risks
 from pipelines.tables import plain
 
 

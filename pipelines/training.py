@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.errors import ContractError
 from data.ledger import Ledger
 from features.labels import changed
 from features.spine import instant
@@ -29,7 +28,8 @@ from pipelines.decisions import (
 )
 from pipelines.evaluation import Verdict, all_metrics, evaluate, evaluation_rows
 from pipelines.fingerprint import fingerprint
-from pipelines.modelling import Lesson, Models, fit_models, lessons
+from pipelines.lessons import Lesson, lessons
+from pipelines.modelling import Models, fit_models
 from pipelines.plan import heads
 
 Mask = NDArray[np.bool_]
@@ -155,15 +155,7 @@ def evaluation_start(task: Task, taught: Mapping[str, Lesson], recipe: Recipe) -
     if recipe.evaluate_from is not None:
         return stamp(instant(recipe.evaluate_from, "--evaluate-from"))
     head = heads(task)[0]
-    lesson = taught[head.stage]
-    times = lesson.decisions.cases["as_of"][lesson.usable(task, head.target)]
-    if times.empty:
-        raise ContractError(
-            f"no case has a matured {head.target} as of {recipe.as_of:%Y-%m-%d}",
-            where="training",
-            fix="give a longer history, or a later --as-of",
-        )
-    ordered = times.sort_values()
+    ordered = taught[head.stage].usable_times(task, head.target, "training").sort_values()
     place = int((len(ordered) - 1) * (1 - recipe.evaluate_share))
     return pd.Timestamp(ordered.iloc[place]).floor("D")
 

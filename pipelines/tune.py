@@ -15,7 +15,7 @@ from pipelines.as_of import moment
 from pipelines.atomic import replacing
 from pipelines.commands import Tell, TuneConfig
 from pipelines.decisions import training_start, with_priors
-from pipelines.modelling import Lesson, lessons
+from pipelines.lessons import Lesson, lessons
 from pipelines.plan import Head, check_models, heads, horizon
 from pipelines.training import stage_decisions
 

@@ -20,9 +20,11 @@ from models.policy import Policy
 from models.split import microseconds, time_fold
 from pipelines.beside import fit_baselines
 from pipelines.commands import Tell
-from pipelines.modelling import Lesson, Models, chunked, fit_models, lessons, request_risks
+from pipelines.lessons import Lesson, lessons
+from pipelines.modelling import Models, fit_models
 from pipelines.plan import AT_REQUEST, MONEY, REPORT, Head, heads
 from pipelines.pricing import instant_costs, segment_table
+from pipelines.risk_heads import chunked, request_risks
 from pipelines.training import stage_decisions
 
 Mask = NDArray[np.bool_]
@@ -97,14 +99,7 @@ def fold_bounds(
 ) -> tuple[tuple[pd.Timestamp, pd.Timestamp], ...]:
     """Begin and end of each fold, back from the midnight after the last matured decision."""
     head = heads(task)[0]
-    lesson = taught[head.stage]
-    times = lesson.decisions.cases["as_of"][lesson.usable(task, head.target)]
-    if times.empty:
-        raise ContractError(
-            f"no case has a matured {head.target}",
-            where="walk-forward",
-            fix="give a longer history, or a later --as-of",
-        )
+    times = taught[head.stage].usable_times(task, head.target, "walk-forward")
     last = pd.Timestamp(times.max()).ceil("D")
     begins = [last - how.span * back for back in range(how.folds, 0, -1)]
     return tuple((begin, begin + how.span) for begin in begins)

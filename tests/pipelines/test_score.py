@@ -13,8 +13,8 @@ from data.lock import locked
 from models.metrics import auc
 from pipelines.bundle import Bundle
 from pipelines.commands import ScoreConfig
-from pipelines.modelling import chunked
 from pipelines.plan import AT_REQUEST
+from pipelines.risk_heads import chunked
 from pipelines.score import LOCK, ScoreResult, run_score
 from pipelines.training import Trial
 

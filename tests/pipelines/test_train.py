@@ -19,9 +19,9 @@ from pipelines.bundle import Bundle
 from pipelines.champion import find_bundle
 from pipelines.commands import RetrainConfig, ScoreConfig, TrainConfig
 from pipelines.evaluation import FEWEST_BAD
-from pipelines.modelling import chunked
 from pipelines.plan import AT_STANDING
 from pipelines.retrain import KEPT, compare_with, run_retrain
+from pipelines.risk_heads import chunked
 from pipelines.score import run_score
 from pipelines.tables import plain
 from pipelines.tracking import CHALLENGER, CHAMPION, open_store, version_of

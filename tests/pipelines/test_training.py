@@ -9,8 +9,9 @@ from data.errors import ContractError, ModelError
 from data.ledger import Ledger
 from features.task import dump_task, load_task
 from pipelines.bundle import Bundle, read_bundle, write_bundle
-from pipelines.modelling import REQUEST_HEADS, fit_risk, lessons, request_risks, unseen_risks
+from pipelines.lessons import lessons
 from pipelines.plan import AT_REQUEST, has_money, heads
+from pipelines.risk_heads import REQUEST_HEADS, fit_risk, request_risks, unseen_risks
 from pipelines.training import Trial, stage_decisions, try_recipe, turned
 
 

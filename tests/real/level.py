@@ -16,7 +16,7 @@ from data.store import read_ledger
 from features.task import Task, load_task
 from models.risk import RiskModel
 from pipelines.decisions import Decisions
-from pipelines.modelling import lessons
+from pipelines.lessons import lessons
 from pipelines.plan import heads
 from pipelines.training import stage_decisions
 from tests.real.run import BLOCKS, HERE, LEDGER, SINCE, before, observed_over_predicted

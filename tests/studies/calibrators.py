@@ -24,8 +24,9 @@ from models.fitting import Fitted, Settings, fit_held_out
 from models.steps import binned_error, steps
 from pipelines.as_of import stamp
 from pipelines.decisions import Decisions, request_decisions, training_start
-from pipelines.modelling import CALIBRATION_FOLDS, CALIBRATION_SHARE, Lesson, lessons
+from pipelines.lessons import Lesson, lessons
 from pipelines.plan import AT_REQUEST, horizon
+from pipelines.risk_heads import CALIBRATION_FOLDS, CALIBRATION_SHARE
 
 Floats = NDArray[np.float64]
 ORDERS = 400_000
