@@ -3,9 +3,9 @@
 In: a `Future` and the targets' `Reading`s. Out: columns.
 * `paid_stage`, `paid_ts`, `paid_cents`: the pay-out that followed, whatever its age.
 * `outcome`: `held` (not paid), `open` (younger than the horizon of the target that names
-  it), `clean`, `reversed` (every claw-back was taken back), or the cause of the first that stands.
-  `cause` names it for reversed ones too. `outcome_ts`: when the first event of that target became
-  known, whatever its age and whether or not it stands.
+  it), `clean`, `reversed` (every claw-back was taken back), or the cause of the first that stands,
+  `unnamed` if it says none. `cause` names it for reversed ones too. `outcome_ts`: when the first
+  event of that target became known, whatever its age and whether or not it stands.
 * `fault`: the last word on it, for the outcomes of the target with a verdict.
 * `loss_cents`, `recovered_cents`: of the target with `short_of`, at its horizon; null before it.
 * `opened_ts`, `opened_cause`, `owed_cents`, `recovered_<n>d_cents`: of the same target, when its
@@ -30,8 +30,8 @@ from features.outcomes import Reading
 from features.spans import days, microseconds
 
 _DAY = microseconds(days(1))
-OUTCOMES = ("held", "open", "clean", "reversed")
-HELD, OPEN, CLEAN, REVERSED = range(4)
+OUTCOMES = ("held", "open", "clean", "reversed", "unnamed")
+HELD, OPEN, CLEAN, REVERSED, UNNAMED = range(5)
 
 
 def facts(
@@ -70,10 +70,11 @@ def _paid(future: Future) -> dict[str, Any]:
 
 def _outcome(column: Column, future: Future, reading: Reading, standing: Reading) -> dict[str, Any]:
     row = np.where(standing.opened >= 0, standing.opened, reading.opened)
-    cause = _text(column, np.where(reading.matured & (reading.opened >= 0), row, -1))
+    bad = reading.matured & (reading.opened >= 0)
+    cause = _text(column, np.where(bad, row, -1))
     known = [str(c) for c in cause.cat.categories]
-    code = np.where(cause.cat.codes >= 0, len(OUTCOMES) + cause.cat.codes, CLEAN)
-    code = np.where((cause.cat.codes >= 0) & (standing.opened < 0), REVERSED, code)
+    code = np.where(cause.cat.codes >= 0, len(OUTCOMES) + cause.cat.codes, UNNAMED)
+    code = np.where(bad, np.where(standing.opened < 0, REVERSED, code), CLEAN)
     code = np.where(reading.matured, code, np.where(future.paid >= 0, OPEN, HELD))
     outcome = pd.Categorical.from_codes(code.astype(np.int64), pd.Index([*OUTCOMES, *known]))
     return {"outcome": outcome, "cause": cause}

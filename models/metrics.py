@@ -17,6 +17,7 @@ from models.steps import (
     binned_error,
     brier_parts,
     captured,
+    chance_error,
     mean_precision,
     steps,
     widest_gap,
@@ -99,6 +100,13 @@ def calibration_error(
     y, p, weight = checked(y, p, weight)
     bad, told, every = steps(p, weight * y, weight * p, weight)
     return binned_error(bad, told, every, bins)
+
+
+def calibration_error_by_chance(p: ArrayLike, bins: int = BINS) -> float:
+    """What `calibration_error` is on average if the probabilities are right, shape of `p` (n,)."""
+    p = np.asarray(p, np.float64)
+    every, square = steps(p, np.ones_like(p), p * (1 - p))
+    return chance_error(square, every, bins)
 
 
 def calibration_in_the_large(y: ArrayLike, p: ArrayLike, weight: ArrayLike | None = None) -> float:

@@ -14,12 +14,15 @@ from numpy.typing import ArrayLike, NDArray
 from models.bootstrap import user_bootstrap
 
 Floats = NDArray[np.float64]
-EVERY = "all"
+EVERY, UNNAMED = "all", "unnamed"
 FEWEST = 5  # claw-backs for a share, users for an interval
 
 
 def recovery_curve(clawed: pd.DataFrame, ages: Sequence[int]) -> pd.DataFrame:
     """Share of the money that was asked back and had come by each age; index is the cause.
+
+    A claw-back without a cause is `unnamed`. Each age has the claw-backs that are so old, so the
+    share may fall from one age to the next.
 
     Parameters
     ----------
@@ -69,7 +72,8 @@ def loss_given_clawback(clawed: pd.DataFrame, draws: int = 400) -> pd.DataFrame:
 
 
 def _by_cause(clawed: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    cause = clawed["opened_cause"].astype("str")
+    cause = clawed["opened_cause"].astype(object)
+    cause = cause.where(cause.notna(), UNNAMED).astype(str)
     named = [(c, clawed[(cause == c).to_numpy()]) for c in sorted(cause.unique())]
     return [*named, (EVERY, clawed)]
 

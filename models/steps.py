@@ -73,6 +73,17 @@ def binned_error(bad: Floats, expected: Floats, every: Floats, bins: int = BINS)
     return float(np.abs(seen - told).sum() / every[-1])
 
 
+def chance_error(square: Floats, every: Floats, bins: int = BINS) -> float:
+    """What `binned_error` of right probabilities is on average: no model can be much below it.
+
+    Parameters
+    ----------
+    square : cumulative sums of p (1 - p), the variance of the bad cases seen.
+    """
+    _, spread = binned(every, square, bins=bins)
+    return float(np.sqrt(2 / np.pi) * np.sqrt(spread).sum() / every[-1])
+
+
 def brier_parts(
     bad: Floats, expected: Floats, every: Floats, bins: int = BINS
 ) -> tuple[float, float, float]:

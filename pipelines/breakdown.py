@@ -19,6 +19,7 @@ from data.ledger import Ledger
 from features.engine import decision_times
 from models.bootstrap import Drawn, Interval, draw_figures, user_codes
 from models.figures import Scored, scored
+from models.metrics import calibration_error_by_chance
 from pipelines.walking import OURS
 
 DEFAULT_SEGMENTS = ("amount_cents", "tenure", "refund_type")
@@ -34,7 +35,8 @@ Figures = Mapping[str, Interval]
 class Part:
     """Figures of some rows; `why` says why there are none.
 
-    `beside`: each baseline's; `less`: ours minus each baseline's, on the same draws.
+    `beside`: each baseline's; `less`: ours minus each baseline's, on the same draws. `by_chance`:
+    the calibration error that right probabilities would have among so few rows.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Part:
     beside: Mapping[str, Figures] = field(default_factory=dict)
     less: Mapping[str, Figures] = field(default_factory=dict)
     why: str = ""
+    by_chance: float = float("nan")
 
     def summary(self) -> dict[str, Any]:
         """Plain JSON values: an interval is [value, lower, upper], unknown bounds are null."""
@@ -52,6 +55,7 @@ class Part:
         if self.why:
             return told | {"why": self.why}
         told["figures"] = _plain(self.figures)
+        told["calibration_error_by_chance"] = self.by_chance
         for name, group in (("beside", self.beside), ("less", self.less)):
             if group:
                 told[name] = {rival: _plain(found) for rival, found in group.items()}
@@ -116,7 +120,8 @@ def _part(name: str, rows: pd.DataFrame, models: Sequence[str], draws: int, seed
     )
     ours, rivals = drawn[OURS], {m: d for m, d in drawn.items() if m != OURS}
     less = {m: ours.less(d) for m, d in rivals.items()}
-    return Part(*counts, ours.intervals(), _intervals(rivals), less)
+    chance = calibration_error_by_chance(rows[f"p({OURS})"])
+    return Part(*counts, ours.intervals(), _intervals(rivals), less, by_chance=chance)
 
 
 def _too_few(users: int, bad: int, rows: int) -> str:

@@ -12,7 +12,7 @@ users are too short.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -138,22 +138,32 @@ def count(
             told[:] = values[policy, month][:] = np.nan
         if own.sampled and own.n[rows].any() and _losses(own, rows) < FEWEST:
             told[:] = np.nan
-    found = []
-    for month, rows in inside.items():
-        for policy, own in terms.items():
-            mine, ours = (policy, month), (OURS, month)
-            less = values[mine][0] - values[ours][0], drawn[mine][:, 0] - drawn[ours][:, 0]
-            money = [(values[mine][k], drawn[mine][:, k]) for k in (0, 1)]
-            net, loss, more = (_interval(*given) for given in (*money, less))
-            if own.sampled:
-                scores, others = (_scores(t, rows) for t in (own, terms[OURS]))
-                moves = (scores[:, 0], scores[:, 1], scores[:, 0] - others[:, 0])
-                net, loss, more = (
-                    _by_scores(i, m, users[rows])
-                    for i, m in zip((net, loss, more), moves, strict=True)
-                )
-            found.append(_count(table, policy, month, rows, own, (net, loss, more)))
-    return found
+    return [
+        _count(table, policy, month, rows, terms[policy], _intervals(
+            terms[policy], terms[OURS], rows, users,
+            [(values[p, month], drawn[p, month]) for p in (policy, OURS)],
+        ))
+        for month, rows in inside.items() for policy in terms
+    ]  # fmt: skip
+
+
+def _intervals(
+    own: Terms,
+    ours: Terms,
+    rows: Mask,
+    users: NDArray[np.int64],
+    given: Sequence[tuple[Floats, Floats]],
+) -> tuple[Interval, Interval, Interval]:
+    """Net, loss, and net less ours; `given`: values and draws of the policy's money and of ours."""
+    (value, draws), (other, others) = given
+    net, loss = (_interval(value[k], draws[:, k]) for k in (0, 1))
+    less = _interval(value[0] - other[0], draws[:, 0] - others[:, 0])
+    if own.sampled:
+        scores, rival = _scores(own, rows), _scores(ours, rows)
+        net = _by_scores(net, scores[:, 0], users[rows])
+        loss = _by_scores(loss, scores[:, 1], users[rows])
+        less = _by_scores(less, scores[:, 0] - rival[:, 0], users[rows])
+    return net, replace(loss, lower=max(loss.lower, 0.0)), less
 
 
 def _scores(terms: Terms, rows: Mask) -> Floats:

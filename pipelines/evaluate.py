@@ -36,7 +36,7 @@ from pipelines.breakdown import (
 from pipelines.commands import EvaluateConfig, Tell
 from pipelines.config import identity
 from pipelines.decisions import training_start, with_priors
-from pipelines.evaluation_text import told_lines
+from pipelines.evaluation_text import NOTE, told_lines
 from pipelines.fingerprint import fingerprint
 from pipelines.plan import Head, check_models, heads, policy_of
 from pipelines.plots import plot_evaluation
@@ -84,7 +84,7 @@ class EvaluateResult:
         for told in self.heads:
             title = f"{told.head.target} at {told.head.stage}"
             lines += ["", *told_lines(title, told.all, told.segments, told.months)]
-        return "\n".join([*lines, "", f"  {self.folder}"])
+        return "\n".join([*lines, "", NOTE, f"  {self.folder}"])
 
 
 def run_evaluate(config: EvaluateConfig, tell: Tell = lambda _line: None) -> EvaluateResult:

@@ -26,6 +26,11 @@ MORE = {
     "loss_captured_10": "loss captured at 10 %",
     "expected_over_realised": "expected/realised loss",
 }
+NOTE = (
+    "(recall at 90 %: of the bad cases, those among the riskiest tenth; expected/observed and "
+    "slope: 1 is right;\n KS, reliability, resolution and calibration error grow with noise: their "
+    "intervals say how far they move with other users, not where the truth lies)"
+)
 DIGITS, SMALL = 3, 0.02
 NAME, COUNT, CELL = 28, 8, 25
 
@@ -47,6 +52,8 @@ def told_lines(
         lines += [f" {segment}", *(_line(p, "  ") for p in parts)]
     lines += [" month", *(_line(p, "  ") for p in months)]
     more = [f"{n} {_interval(whole.figures[k])}" for k, n in MORE.items() if k in whole.figures]
+    if not whole.why:
+        more.append(f"calibration error of right probabilities {whole.by_chance:.{DIGITS}f}")
     for at in range(0, len(more), 3):
         lines.append(f"  {'; '.join(more[at : at + 3])}")
     return lines

@@ -31,6 +31,18 @@ DAY = pd.Timedelta(days=1)
 DAY_SECONDS = 86_400.0
 AGES = (7, 15, 30, 45, 60)
 LATE_AGES = (90, 120, 160)
+NOTES = {
+    "targets": "unknown: old enough, nobody said whose fault; unmatured: too young, or never paid",
+    "outcomes": "paid: money advanced, in units of 100 cents",
+    "recovery": "<n>d: share of the money asked back that had come n days later, of the claw-backs "
+    "so old (so it may fall);\nlgd: share lost for good by the loss horizon, of the matured, with "
+    "its 95 % interval",
+    "months": "by month of pay-out: share clawed back as known today and by each age;\n"
+    "share_known: how much of the outcome is usually known by now; ultimate: projected to the "
+    "horizon, with its 95 % interval",
+    "beyond_the_horizon": "share clawed back by an age, and over that by the label's horizon",
+    "changed_since_then": "labels known then that say something else today",
+}
 
 
 @dataclass(frozen=True)
@@ -51,7 +63,7 @@ class LabelsResult:
         """A page for a terminal."""
         lines = [f"{len(self.table):,} decisions, as known before {self.facts['as_of']}"]
         for name, table in self.sections.items():
-            lines += ["", name.replace("_", " "), _page(table)]
+            lines += ["", name.replace("_", " "), *_note(name), _page(table)]
         written = [f"\nwritten to {self.facts['out']}"] if "out" in self.facts else []
         return "\n".join([*lines, *written])
 
@@ -175,6 +187,11 @@ def changes(task: Task, before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame
             "now_unknown": int(found["now"].isna().sum()),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _note(section: str) -> list[str]:
+    """What the columns mean, in brackets."""
+    return [f"({NOTES[section]})"] if section in NOTES else []
 
 
 def _page(table: pd.DataFrame) -> str:

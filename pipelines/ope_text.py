@@ -108,7 +108,7 @@ def _value(result: OpeResult) -> list[str]:
         f"{value.impossible:,} were decided another way for certain"
     )
     lines.append(
-        f"  of those {value.followed:,} {value.losses:,} lost money; hours saved imputed for "
+        f"  of those {value.followed:,}, {value.losses:,} lost money; hours saved imputed for "
         f"{value.imputed:,}"
     )
     return lines

@@ -390,3 +390,12 @@ def test_labels_that_changed_are_named_with_both_values() -> None:
     found = changed(before, now, "y_abuse")
     assert found.to_dict("index") == {0: {"before": 1.0, "now": 0.0}}
     assert changed(before, now, "y_claw").empty
+
+
+def test_a_claw_back_that_says_no_cause_is_not_clean() -> None:
+    nameless: Event = (20, "clawback_opened", {"fault": "buyer", "amount_cents": 1000})
+    row = label_of([paid(0), nameless])
+    assert (row["y_claw"], row["outcome"]) == (1, "unnamed")
+    assert pd.isna(row["cause"])
+    row = label_of([paid(0), nameless, (30, "clawback_reversed", {})])
+    assert (row["y_claw"], row["outcome"]) == (1, "reversed")

@@ -113,3 +113,12 @@ def test_one_class_has_no_rank() -> None:
 def test_figures_that_cannot_be(arguments: Any, message: str) -> None:
     with pytest.raises(ContractError, match=message):
         ours.log_loss(*arguments)
+
+
+def test_right_probabilities_err_by_chance_as_much_as_is_said() -> None:
+    rng = np.random.default_rng(4)
+    p = rng.beta(1, 15, 900)
+    seen = [ours.calibration_error((rng.random(900) < p).astype(float), p) for _ in range(300)]
+    said = ours.calibration_error_by_chance(p)
+    # four standard errors, and what a bin of few bad cases is not normal
+    assert abs(np.mean(seen) - said) < 4 * np.std(seen) / np.sqrt(300) + 0.03 * said

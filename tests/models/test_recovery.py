@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.recovery import EVERY, loss_given_clawback, recovery_curve
+from models.recovery import EVERY, UNNAMED, loss_given_clawback, recovery_curve
 
 
 def clawed(n: int = 8) -> pd.DataFrame:
@@ -45,3 +45,14 @@ def test_one_users_claw_backs_give_no_interval() -> None:
     table = loss_given_clawback(clawed().assign(user_id=7))
     assert table.loc[EVERY, "lgd"] == pytest.approx(1 - 1350 / 2100)
     assert np.isnan(table.loc[EVERY, ["lower", "upper"]].to_numpy(np.float64)).all()
+
+
+def test_claw_backs_without_a_cause_are_told_apart() -> None:
+    some = clawed()
+    named = pd.Series(["withdrawn"] * 8).where(some.index < 2)
+    for cause in (named, pd.Categorical(named)):
+        told = some.assign(opened_cause=cause)
+        assert recovery_curve(told, [7])["claw_backs"].to_dict() == {
+            UNNAMED: 6, "withdrawn": 2, EVERY: 8
+        }  # fmt: skip
+        assert loss_given_clawback(told).loc[UNNAMED, "matured"] == 4

@@ -26,7 +26,7 @@ FIGURES: Final = Path("artifacts/figures/studies.json")
 COVERAGE_SEEDS: Final = range(1, 501)  # fixed: no parameter was chosen on them
 MARKET_SEEDS: Final = range(1, 13)
 MONEY_SEEDS: Final = (1, 2, 3)
-ORDERS: Final = 4_000_000  # a year and a half of a shop with some 10,000 claw-backs to learn from
+ORDERS: Final = 3_000_000  # a year and a half of a shop with some 7,500 claw-backs to learn from
 CEILING_WORLDS, CEILING_ORDERS, ROUNDS = 4, 1_000_000, 200
 AUC_ORDERS: Final = 1_600_000
 
