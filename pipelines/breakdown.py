@@ -24,7 +24,7 @@ from pipelines.walking import OURS
 
 DEFAULT_SEGMENTS = ("amount_cents", "tenure", "refund_type")
 BANDS = 4  # of equal size, for a number
-FEWEST = 5  # cases of each outcome: with fewer most draws hold none, or the same one
+FEWEST = 10  # cases of each outcome: of fewer, drawn users tell intervals that are too short
 MOST_VALUES = 12  # of a text column; the rest of them are "other"
 TENURE = {"under 30 days": 30, "30 to 180 days": 180, "over 180 days": np.inf}
 DAY_US = 86_400_000_000

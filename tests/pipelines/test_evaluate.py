@@ -197,12 +197,12 @@ def test_a_part_that_says_nothing_is_named_with_what_is_needed() -> None:
     rows.loc[60:119, "y"] = 0.0
     found = {r.name: r for r in by_part(rows, part, 40, 0)}
     assert found["one user"].why == "one user: 2 are needed to draw from"
-    assert found["no bad"].why == "0 bad cases: 5 are needed"
+    assert found["no bad"].why == "0 bad cases: 10 are needed"
     assert found["no bad"].rows == 60
     assert not found["one user"].figures
     assert found["good"].figures["auc"].lower < found["good"].figures["auc"].value
     assert found["no bad"].summary() == {
-        "rows": 60, "users": 60, "bad": 0, "why": "0 bad cases: 5 are needed",
+        "rows": 60, "users": 60, "bad": 0, "why": "0 bad cases: 10 are needed",
     }  # fmt: skip
 
 
