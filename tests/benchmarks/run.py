@@ -25,7 +25,7 @@ BENCHES = (
     score_job.run,
     reasons_speed.run,
     store_speed.run,
-    fit_speed.run,
+    lambda _events: fit_speed.run(),
     lambda events: bench_large.run(10 * events),
 )
 
