@@ -95,7 +95,7 @@ def run_backtest(config: BacktestConfig, tell: Tell = lambda _line: None) -> Bac
     tell("counting the money")
     table, terms = _terms(fitted, ledger, table, policy, as_of, truth)
     names = tuple(month.name for month in months)
-    counts = count(table, terms, names, config.draws, config.seed)
+    counts = count(table, terms, names)
     facts = _facts(config, task, policy, ledger, as_of, names)
     return _write(config, counts, names, facts, table)
 
@@ -157,7 +157,6 @@ def _facts(
         "as_of": str(as_of),
         "months": list(months),
         "counted_by": judged,
-        "draws": config.draws,
     }
 
 

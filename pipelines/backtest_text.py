@@ -5,13 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from models.bootstrap import Interval
-from pipelines.counting import FEWEST, TOTAL, Count
+from models.support import FEWEST_LOSSES
+from pipelines.counting import TOTAL, Count
 from pipelines.replay import OURS
 
 NOTE = (
     "(money in units of 100 cents; seen: share of the advances that the count rests on; "
-    f"few losses: fewer than {FEWEST} of them;\n no support: the log never took some of these "
-    "actions, took others for certain, or did not note how likely they were)"
+    f"few losses: fewer than {FEWEST_LOSSES} of them;\n no support: the log never took some of "
+    "these actions, took others for certain, or did not note how likely they were)"
 )
 
 

@@ -226,7 +226,6 @@ class BacktestConfig:
         "months to decide, the last whose outcomes are known", 3, within=Range(1, 600)
     )
     truth: Path | None = setting("truth of a simulated market: exact money, and an oracle", None)
-    draws: int = setting("bootstrap draws over users", 400, within=Range(20, 100_000))
     artifacts: Path = setting("folder of all results", Path("artifacts"))
     seed: int = setting("seed", 0, within=SEED)
 

@@ -13,7 +13,7 @@ from data.ledger import Ledger
 from data.market.judge import everybody, judge
 from features.labels import labels
 from features.task import load_task
-from models.bootstrap import draw_users
+from models.clustered import clustered_mean
 from models.policy import load_policy
 from pipelines import backtest
 from pipelines.backtest import BacktestResult, run_backtest
@@ -58,7 +58,6 @@ def config(
         task=swift_task,
         artifacts=artifacts,
         months=2,
-        draws=100,
         truth=artifacts / "truth.parquet",
     )
 
@@ -171,16 +170,17 @@ def test_money_of_the_log_by_hand() -> None:
     weight = np.array([[2.0], [0.0], [1.0], [0.0]])  # the second was not paid by the log
     net = weight * np.array([[100.0], [0.0], [-50.0], [0.0]])
     terms = {"ours": Terms(n, weight, net, 0 * net)}
-    found = count(table, terms, ["m1", "m2"], 200, 0)
+    found = count(table, terms, ["m1", "m2"])
     assert [c.month for c in found] == ["m1", TOTAL]
     assert found[0].net.value == pytest.approx(3 * (200 - 50) / 3)
     assert found[0].matched == pytest.approx(2 / 3)
-    by_hand = []
-    for w in draw_users(np.array([0, 0, 1, 2]), 200, 0):
-        wanted, seen = w @ n[:, 0], w @ weight[:, 0]
-        by_hand.append(wanted * (w @ net[:, 0]) / seen if seen else 0.0 if not wanted else np.nan)
-    assert found[0].net.upper == pytest.approx(np.nanquantile(by_hand, 0.975))
-    assert found[0].net.lower == pytest.approx(np.nanquantile(by_hand, 0.025))
+    rate = (200 - 50) / 3
+    moves = rate + np.array([200 - 2 * rate, 0.0, -50 - rate])  # of the wanted; n = weight = 3
+    told = clustered_mean([*moves, 0.0], ["a", "a", "b", "c"])
+    few = count(table, {"ours": replace(terms["ours"], sampled=True)}, ["m1"])[0].net
+    assert np.isnan(few.upper)
+    assert found[0].net.upper == pytest.approx(4 * told.upper)
+    assert found[0].net.lower == pytest.approx(4 * told.lower)
 
 
 def test_what_a_logged_case_was_worth_by_hand() -> None:
@@ -226,7 +226,7 @@ def test_a_log_without_the_action_or_its_propensity_has_no_weight() -> None:
 def test_advances_that_the_log_never_made_are_worth_nobody_knows_what() -> None:
     table = _table(["a", "b"], ["m1", "m1"], ours=["instant", "instant"])
     none = np.zeros((2, 1))
-    found = count(table, {"ours": Terms(none + 1, none, none, none)}, ["m1"], 20, 0)
+    found = count(table, {"ours": Terms(none + 1, none, none, none)}, ["m1"])
     assert np.isnan(found[0].net.value)
     assert np.isnan(found[0].net.lower)
     assert json.dumps(found[0].summary()["net_cents"]) == "[null, null, null]"
@@ -242,7 +242,7 @@ def test_what_the_log_could_not_do_otherwise_has_no_worth() -> None:
         told = prob.where(prob.index != row, never).where(prob.index >= missing)
         known = pd.DataFrame({"logged_action": logged, "act_prob": told})
         terms = {"ours": by_log(action, money, known)}
-        found = {c.month: c for c in count(table, terms, ["m1", "m2"], 20, 0)}
+        found = {c.month: c for c in count(table, terms, ["m1", "m2"])}
         assert np.isfinite(found["m2"].net.value)
         # one of 200 may lack its propensity, not three; one other action for certain is too many
         fine = missing == 1 and (never < 1 or row % 2 == 1)
@@ -255,7 +255,7 @@ def test_a_log_without_chance_is_refused_after_the_table(
     told = labels
     sure = {"act_prob": 1.0}
     monkeypatch.setattr(backtest, "labels", lambda *given: told(*given).assign(**sure))
-    found = run_backtest(replace(config, truth=None, draws=20, seed=1), quiet)
+    found = run_backtest(replace(config, truth=None, seed=1), quiet)
     assert found.exit_code == 6
     assert np.isnan(total(found)[OURS].net.value)
     assert total(found)[NOBODY].net.value == 0
@@ -275,7 +275,7 @@ def test_few_large_losses_are_within_the_logs_intervals() -> None:
         terms = {"ours": Terms(counted, weighed, net, loss, sampled=True)}
         action = list(np.where(paid, "instant", "after_inspection"))
         table = _table(list(users), ["m1"] * n, ours=action)
-        told = count(table, terms, ["m1"], 20, 0)[-1]
+        told = count(table, terms, ["m1"])[-1]
         if told.losses >= 5:
             inside.append(told.net.lower <= expected <= told.net.upper)
     assert len(inside) > 90
@@ -291,14 +291,14 @@ def test_luck_is_no_certainty() -> None:
     few = Terms(one, one, 10 - lossy, lossy * (np.arange(40) < 4)[:, None], sampled=True)
     many = Terms(one, one, 10 - lossy, lossy, sampled=True)
     true = Terms(one, one, 10 - lossy, 0 * lossy)
-    found = count(table, {"ours": many, "other": few}, ["m1"], 50, 0)
+    found = count(table, {"ours": many, "other": few}, ["m1"])
     told = {(c.policy, c.month): c for c in found}
     assert told["ours", "m1"].net.lower < told["ours", "m1"].net.value
     assert np.isnan(told["other", "m1"].net.lower)
     assert told["other", "m1"].net.value == told["ours", "m1"].net.value
     assert (told["ours", TOTAL].losses, told["other", TOTAL].losses) == (5, 4)
     assert np.isnan(told["other", "m1"].less.upper)
-    assert np.isfinite(count(table, {"ours": true}, ["m1"], 50, 0)[0].net.lower)
+    assert np.isfinite(count(table, {"ours": true}, ["m1"])[0].net.lower)
 
 
 def test_a_month_without_decisions_is_named_and_the_others_stand(
