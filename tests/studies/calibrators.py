@@ -7,7 +7,6 @@ truth (what the calibration costs in log loss), in thousandths of a nat. `gap`: 
 difference from the truth over fifteen bins of equal size, relative to the mean risk.
 """
 
-import sys
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -39,6 +38,8 @@ def figures(seeds: Sequence[int], orders: int = ORDERS) -> dict[str, float]:
     `spline_wins`: in how many markets the default is nearest to the truth of all.
     """
     rows = table(seeds, orders)
+    means = rows.groupby("method")[["bad", "excess", "gap"]].mean().sort_values("excess")
+    print(f"{len(seeds)} markets of {orders:,} orders\n{means.round(3).to_string()}")
     found = {
         f"{method}_{name}": float(part[name].mean())
         for method, part in rows.groupby("method") for name in ("excess", "gap")
@@ -115,17 +116,3 @@ def _truth(truth: pd.DataFrame, later: Decisions) -> Floats:
     case = later.cases["case_id"].astype("int64")
     found = truth.set_index("case_id")["p_claw_instant"].reindex(case).to_numpy(np.float64)
     return np.asarray(np.clip(found, 1e-9, 1 - 1e-9), np.float64)
-
-
-def main() -> int:
-    """Print the markets' means; seeds from the command line."""
-    seeds = [int(s) for s in sys.argv[1:]] or [11, 12, 13]
-    rows = table(seeds)
-    means = rows.groupby("method")[["bad", "excess", "gap"]].mean().sort_values("excess")
-    print(f"{len(seeds)} markets of {ORDERS:,} orders")
-    print(means.round(3).to_string())
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -26,6 +26,12 @@ def flat(key: str, tables: dict[str, Any], ours: str) -> dict[str, float]:
     return found
 
 
+def show(title: str, tables: dict[str, Any]) -> None:
+    """The table a person reads: a row a world and method."""
+    print(f"{title}: coverage of 95 % intervals, width against the oracle's")
+    print(pd.concat(tables, names=["world", "method"]).round(4).to_string())
+
+
 def coverage_table(histories: Iterable[dict[str, Interval]], truth: dict[str, float]) -> Any:
     """A frame with `coverage`, `width_ratio`, `bias` and `spread` by method.
 

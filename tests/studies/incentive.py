@@ -31,7 +31,7 @@ from tests.studies.case_worlds import (
     true_bad,
     true_effect,
 )
-from tests.studies.coverage import coverage_table, flat
+from tests.studies.coverage import coverage_table, flat, show
 
 Floats = NDArray[np.float64]
 METHODS = ("aipw", "oracle", "iid", "unweighted")
@@ -100,6 +100,7 @@ def figures(seeds: Sequence[int]) -> dict[str, float]:
     `*_carry_over` is the share of histories in which the long-run reading was refused.
     """
     told = tables(seeds)
+    show("what paying at once does to returns", told)
     refused = {
         f"incentive_{name}_carry_over": 1 - table.loc["carry_over", "coverage"]
         for name, table in told.items()

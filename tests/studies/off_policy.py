@@ -35,7 +35,7 @@ from tests.studies.case_worlds import (
     true_value,
     worth,
 )
-from tests.studies.coverage import coverage_table, flat
+from tests.studies.coverage import coverage_table, flat, show
 
 Floats = NDArray[np.float64]
 METHODS = ("dr", "snips", "oracle", "iid", "unweighted")
@@ -110,6 +110,7 @@ def figures(seeds: Sequence[int]) -> dict[str, float]:
     payments have formed the buyers: the reading that is refused.
     """
     told = tables(seeds)
+    show("a policy's value", told)
     long_run = told[REACTING.name].loc["long_run", "coverage"]
     snips = told[CALM.name].loc["snips", "coverage"]
     return flat("dr", told, "dr") | {
