@@ -36,7 +36,7 @@ class Count:
 
     `matched` : share of the advances that the count rests on, 1 by the truth; NaN without any.
     `losses` : how many of those lost money. With fewer than `FEWEST_LOSSES` by the log the bounds
-    are NaN: who loses next would be anybody's guess.
+    are NaN: who loses next would be anybody's guess. Those of `less` count the losses of either.
     """
 
     policy: str
@@ -88,9 +88,14 @@ class Terms:
         lacking = 0.0 if self.missing is None else float(self.missing[rows].sum()) / advanced
         return lacking <= MOST_MISSING and (self.never is None or not self.never[rows].any())
 
-    def losses(self, rows: Mask) -> int:
-        """How many of the cases that speak lost money."""
-        return int(((self.weight > 0) & (self.loss > 0))[rows].any(axis=1).sum())
+    def lost(self, rows: Mask) -> Mask:
+        """Which of the cases that speak lost money."""
+        return np.asarray(((self.weight > 0) & (self.loss > 0))[rows].any(axis=1))
+
+    def few(self, rows: Mask, lost: Mask) -> bool:
+        """Whether the log shows too few losses for bounds of what it did not show."""
+        advanced = bool(self.n[rows].any())
+        return self.sampled and advanced and int(lost.sum()) < FEWEST_LOSSES
 
     def scores(self, rows: Mask) -> Floats:
         """Shape (rows, 2): what each row adds to net and loss and moves their rates by.
@@ -147,12 +152,17 @@ def _count(
     part: pd.DataFrame, rows: Mask, policy: str, month: str, terms: Mapping[str, Terms]
 ) -> Count:
     """`part` : the table's `rows`."""
-    own, action = terms[policy], part[f"action: {policy}"]
-    mine, ours = own.scores(rows), terms[OURS].scores(rows)
-    known = own.supported(rows)
-    both = known and terms[OURS].supported(rows)
-    few = own.sampled and bool(own.n[rows].any()) and own.losses(rows) < FEWEST_LOSSES
+    own, ours, action = terms[policy], terms[OURS], part[f"action: {policy}"]
+    mine, lost = own.scores(rows), own.lost(rows)
+    known, few = own.supported(rows), own.few(rows, lost)
     net, loss = (_interval(mine[:, k], part["user_id"], known, few) for k in (0, 1))
+    either = lost | ours.lost(rows)
+    less = _interval(
+        mine[:, 0] - ours.scores(rows)[:, 0],
+        part["user_id"],
+        known and ours.supported(rows),
+        own.few(rows, either) or ours.few(rows, either),
+    )
     paid = own.n[rows] > 0
     return Count(
         policy,
@@ -161,10 +171,10 @@ def _count(
         float((action == "instant").mean()),
         float((action == "at_first_scan").mean()),
         float((own.weight[rows] > 0).sum() / paid.sum()) if paid.any() else float("nan"),
-        own.losses(rows),
+        int(lost.sum()),
         net,
         replace(loss, lower=max(loss.lower, 0.0)),
-        _interval(mine[:, 0] - ours[:, 0], part["user_id"], both, few),
+        less,
     )
 
 

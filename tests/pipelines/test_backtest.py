@@ -297,7 +297,12 @@ def test_luck_is_no_certainty() -> None:
     assert np.isnan(told["other", "m1"].net.lower)
     assert told["other", "m1"].net.value == told["ours", "m1"].net.value
     assert (told["ours", TOTAL].losses, told["other", TOTAL].losses) == (5, 4)
-    assert np.isnan(told["other", "m1"].less.upper)
+    assert np.isfinite(told["other", "m1"].less.upper)  # of both together five are known
+    none = Terms(0 * one, 0 * one, 0 * one, 0 * one, sampled=True)
+    table = table.assign(**{"action: none": "after_inspection"})
+    for ours, known in ((few, False), (many, True)):  # nothing less ours is as uncertain as ours
+        found = count(table, {"ours": ours, "none": none}, ["m1"])
+        assert np.isfinite([c.less.lower for c in found if c.policy == "none"]).all() == known
     assert np.isfinite(count(table, {"ours": true}, ["m1"])[0].net.lower)
 
 
