@@ -11,8 +11,8 @@ from pipelines.replay import OURS
 
 NOTE = (
     "(money in units of 100 cents; seen: share of the advances that the count rests on; "
-    f"few losses: fewer than {FEWEST_LOSSES} of them;\n no support: the log never took some of "
-    "these actions, took others for certain, or did not note how likely they were)"
+    f"few losses: fewer than {FEWEST_LOSSES} of them, or one user;\n no support: the log never "
+    "took some of these actions, took others for certain, or did not note how likely they were)"
 )
 
 
