@@ -24,7 +24,7 @@ from tests.benchmarks.report import machine, table, write_figures
 ROWS: Final = 1_000_000
 COLUMNS: Final = 250
 RUNS: Final = 3
-TREES: Final = 100
+TREES: Final = 50
 PARAMS: Final = {"n_estimators": TREES}
 
 
