@@ -1,6 +1,6 @@
 """What is told of judged rows: every figure with its interval, for all rows and for parts of them.
 
-In: a head's judged rows (`pipelines.walking`). Out: `Part`s: all rows with the baselines beside
+In: a head's judged rows (`pipelines.walking`). Out: `Measured`s: all rows with the baselines beside
 and the paired difference; each segment; each month. A part in which an interval would mean
 nothing (one user, hardly a bad case) is named with its counts and has no figure.
 """
@@ -32,7 +32,7 @@ Figures = Mapping[str, Interval]
 
 
 @dataclass(frozen=True)
-class Part:
+class Measured:
     """Figures of some rows; `why` says why there are none.
 
     `beside`: each baseline's; `less`: ours minus each baseline's, on the same draws. `by_chance`:
@@ -62,18 +62,20 @@ class Part:
         return told
 
 
-def whole(rows: pd.DataFrame, draws: int, seed: int) -> Part:
+def whole(rows: pd.DataFrame, draws: int, seed: int) -> Measured:
     """All rows, with every baseline beside."""
-    return _part("all", rows, _models(rows), draws, seed)
+    return _measured("all", rows, _models(rows), draws, seed)
 
 
-def by_part(rows: pd.DataFrame, named: "pd.Series[Any]", draws: int, seed: int) -> list[Part]:
-    """One part for each value of the category `named`, in its order."""
+def by_category(
+    rows: pd.DataFrame, named: "pd.Series[Any]", draws: int, seed: int
+) -> list[Measured]:
+    """Figures for each value of the category `named`, in its order."""
     found = []
     for name in named.cat.categories:
         inside = rows[(named == name).to_numpy(bool)]
         if len(inside):
-            found.append(_part(str(name), inside, (OURS,), draws, seed))
+            found.append(_measured(str(name), inside, (OURS,), draws, seed))
     return found
 
 
@@ -106,12 +108,14 @@ def months(rows: pd.DataFrame) -> "pd.Series[Any]":
     return pd.Series(pd.Categorical(rows["as_of"].dt.strftime("%Y-%m")), index=rows.index)
 
 
-def _part(name: str, rows: pd.DataFrame, models: Sequence[str], draws: int, seed: int) -> Part:
+def _measured(
+    name: str, rows: pd.DataFrame, models: Sequence[str], draws: int, seed: int
+) -> Measured:
     y = rows["y"].to_numpy(np.float64)
     users = len(np.unique(user_codes(rows["whose"].to_numpy())))
     counts = (name, len(rows), users, int(y.sum()))
     if why := _too_few(users, int(y.sum()), len(rows)):
-        return Part(*counts, why=why)
+        return Measured(*counts, why=why)
     drawn = draw_figures(
         {m: _scored(rows, y, m) for m in models},
         users=rows["whose"].to_numpy(),
@@ -121,7 +125,7 @@ def _part(name: str, rows: pd.DataFrame, models: Sequence[str], draws: int, seed
     ours, rivals = drawn[OURS], {m: d for m, d in drawn.items() if m != OURS}
     less = {m: ours.less(d) for m, d in rivals.items()}
     chance = calibration_error_by_chance(rows[f"p({OURS})"])
-    return Part(*counts, ours.intervals(), _intervals(rivals), less, by_chance=chance)
+    return Measured(*counts, ours.intervals(), _intervals(rivals), less, by_chance=chance)
 
 
 def _too_few(users: int, bad: int, rows: int) -> str:

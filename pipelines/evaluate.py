@@ -26,8 +26,8 @@ from pipelines.as_of import moment
 from pipelines.atomic import digest, run_folder
 from pipelines.breakdown import (
     DEFAULT_SEGMENTS,
-    Part,
-    by_part,
+    Measured,
+    by_category,
     check_segments,
     months,
     segments,
@@ -51,9 +51,9 @@ class HeadBreakdown:
     """What is told of one head."""
 
     head: Head
-    all: Part
-    segments: Mapping[str, Sequence[Part]]
-    months: Sequence[Part]
+    all: Measured
+    segments: Mapping[str, Sequence[Measured]]
+    months: Sequence[Measured]
 
     def summary(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -156,9 +156,9 @@ def _read(
     head: Head, walked: Walked, ledger: Ledger, named: Sequence[str], config: EvaluateConfig
 ) -> HeadBreakdown:
     rows, given = walked.rows[head.name], (config.draws, config.seed)
-    parts = {n: by_part(rows, part, *given) for n, part in segments(rows, ledger, named)}
+    parts = {n: by_category(rows, part, *given) for n, part in segments(rows, ledger, named)}
     return HeadBreakdown(
-        head, whole(rows, *given), parts, by_part(rows, months(rows), *given)
+        head, whole(rows, *given), parts, by_category(rows, months(rows), *given)
     )  # fmt: skip
 
 

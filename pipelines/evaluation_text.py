@@ -1,11 +1,11 @@
-"""The readable table of an evaluation: a line a part, the figures a person looks at first."""
+"""The readable table of an evaluation: a line for all rows, for each segment and each month."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from models.bootstrap import Interval
-from pipelines.breakdown import Figures, Part
+from pipelines.breakdown import Figures, Measured
 
 SHOWN = {
     "auc": "AUC",
@@ -37,9 +37,9 @@ NAME, COUNT, CELL = 28, 8, 25
 
 def told_lines(
     title: str,
-    whole: Part,
-    segments: Mapping[str, Sequence[Part]],
-    months: Sequence[Part],
+    whole: Measured,
+    segments: Mapping[str, Sequence[Measured]],
+    months: Sequence[Measured],
 ) -> list[str]:
     """The lines of one head."""
     heading = "".join(f"{name:>{CELL}}" for name in SHOWN.values())
@@ -49,8 +49,8 @@ def told_lines(
     for name, figures in whole.less.items():
         lines.append(f"{'  ours less the ' + name:{NAME + 2 * COUNT}}{_cells(figures)}")
     for segment, parts in segments.items():
-        lines += [f" {segment}", *(_line(p, "  ") for p in parts)]
-    lines += [" month", *(_line(p, "  ") for p in months)]
+        lines += [f" {segment}", *(_line(m, "  ") for m in parts)]
+    lines += [" month", *(_line(m, "  ") for m in months)]
     more = [f"{n} {_interval(whole.figures[k])}" for k, n in MORE.items() if k in whole.figures]
     if not whole.why:
         more.append(f"calibration error of right probabilities {whole.by_chance:.{DIGITS}f}")
@@ -59,9 +59,9 @@ def told_lines(
     return lines
 
 
-def _line(part: Part, indent: str = "") -> str:
-    counts = f"{indent + part.name:{NAME}}{part.rows:{COUNT},}{part.bad:{COUNT},}"
-    return counts + (f"  {part.why}" if part.why else _cells(part.figures))
+def _line(found: Measured, indent: str = "") -> str:
+    counts = f"{indent + found.name:{NAME}}{found.rows:{COUNT},}{found.bad:{COUNT},}"
+    return counts + (f"  {found.why}" if found.why else _cells(found.figures))
 
 
 def _cells(figures: Figures) -> str:

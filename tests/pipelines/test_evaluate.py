@@ -13,7 +13,7 @@ from data.errors import ContractError, UsageError
 from data.ledger import Ledger
 from features.task import Task, load_task
 from models import metrics
-from pipelines.breakdown import by_part, segments, whole
+from pipelines.breakdown import by_category, segments, whole
 from pipelines.commands import EvaluateConfig
 from pipelines.decisions import training_start
 from pipelines.evaluate import EvaluateResult, run_evaluate, whose_of
@@ -195,7 +195,7 @@ def test_a_part_that_says_nothing_is_named_with_what_is_needed() -> None:
     part = pd.Series(pd.Categorical(["one user"] * 60 + ["no bad"] * 60 + ["good"] * 180))
     rows.loc[:59, "whose"] = 7
     rows.loc[60:119, "y"] = 0.0
-    found = {r.name: r for r in by_part(rows, part, 40, 0)}
+    found = {r.name: r for r in by_category(rows, part, 40, 0)}
     assert found["one user"].why == "one user: 2 are needed to draw from"
     assert found["no bad"].why == "0 bad cases: 10 are needed"
     assert found["no bad"].rows == 60
