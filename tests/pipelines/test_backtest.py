@@ -306,6 +306,25 @@ def test_luck_is_no_certainty() -> None:
     assert np.isfinite(count(table, {"ours": true}, ["m1"])[0].net.lower)
 
 
+def test_a_month_of_one_user_has_a_value_and_no_bounds() -> None:
+    table = _table(["a", "a", "a", "b"], ["m1", "m1", "m2", "m2"], ours=["instant"] * 4)
+    one = np.ones((4, 1))
+    net = np.array([[1.0], [2.0], [3.0], [4.0]])
+    alone, both = count(table, {"ours": Terms(one, one, net, 0 * one)}, ["m1", "m2"])[:2]
+    assert (alone.net.value, both.net.value) == (3, 7)
+    assert np.isnan([alone.net.lower, alone.net.upper]).all()
+    assert both.net.lower < both.net.value < both.net.upper
+
+
+def test_no_bound_of_a_loss_is_below_nothing() -> None:
+    table = _table([f"u{i}" for i in range(40)], ["m1"] * 40, ours=["instant"] * 40)
+    one, loss = np.ones((40, 1)), np.zeros((40, 1))
+    loss[:5, 0] = [1, 1, 1, 1, 1000]
+    found = count(table, {"ours": Terms(one, one, -loss, loss, sampled=True)}, ["m1"])[0]
+    assert found.net.upper > 0  # bounds of the same money, with the sign that losses cannot have
+    assert found.loss.lower == 0
+
+
 def test_a_month_without_decisions_is_named_and_the_others_stand(
     judged: BacktestResult, config: BacktestConfig
 ) -> None:
