@@ -16,7 +16,7 @@ from data.ledger import Ledger
 from features.labels import labels, so_far
 from features.task import Task
 from pipelines.decisions import Decisions
-from pipelines.plan import has_money
+from pipelines.plan import has_money, horizon
 from pipelines.track import normal_track
 
 Mask = NDArray[np.bool_]
@@ -50,10 +50,11 @@ class Lesson:
         """
         times = self.decisions.cases["as_of"][self.usable(task, target)]
         if times.empty:
+            days = horizon(task, target).days
             raise ContractError(
                 f"no case has a matured {target} as of {self.moment:%Y-%m-%d}",
                 where=where,
-                fix="give a longer history, or a later --as-of",
+                fix=f"give a history of more than twice {days} days, or a later --as-of",
             )
         return times
 

@@ -32,19 +32,13 @@ def fit_risk(
     ------
     ContractError : no matured row, or too few outcomes of one class.
     """
+    times = lesson.usable_times(task, head.target, "training")
     rows = lesson.usable(task, head.target)
-    if not rows.any():
-        days = horizon(task, head.target).days
-        raise ContractError(
-            f"no case has a matured {head.target}",
-            where="training",
-            fix=f"give a history that is longer than twice the horizon of {days} days",
-        )
-    part, y = lesson.decisions.take(rows), lesson.labels[head.target].to_numpy()[rows]
-    _check_outcomes(y, head, part.cases["as_of"])
-    times, weight = part.cases["as_of"], lesson.weight()[rows]
-    model = _unfitted(task, head, part.X, seed)
-    model.fit(part.X, y, times=times, sample_weight=weight)
+    X, y = lesson.decisions.take(rows).X, lesson.labels[head.target].to_numpy()[rows]
+    _check_outcomes(y, head, times)
+    weight = lesson.weight()[rows]
+    model = _unfitted(task, head, X, seed)
+    model.fit(X, y, times=times, sample_weight=weight)
     return _fit_with_young(task, lesson, head, seed, model) if young else model
 
 
