@@ -35,7 +35,7 @@ def money() -> dict[str, float]:
     """Against the ceiling and the truth: ranking, expected losses, the value of decisions."""
     task, policy = load_task(), load_policy()
     worlds = [requests_of(task, CEILING_ORDERS, 10_000 + i) for i in range(CEILING_WORLDS)]
-    prices = fit_prices(worlds, policy, ROUNDS)
+    prices = fit_prices(task, worlds, policy, ROUNDS)
     half = fit_ceiling(worlds[: CEILING_WORLDS // 2], ROUNDS)
     del worlds
     ceilings = {"ceiling": lambda X: prices.says(X)["p_abuse"].to_numpy(), "ceiling_half": half}

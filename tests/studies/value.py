@@ -20,6 +20,7 @@ from data.market.judge import judge
 from data.store import read_ledger
 from features.engine import features
 from features.spine import spine
+from features.task import Task
 from models.decide import decide
 from models.encode import Encoding, encode, learn_encoding
 from models.limits import LimitState
@@ -37,8 +38,9 @@ EDGE = 1e-6
 
 @dataclass(frozen=True)
 class Ceiling:
-    """One booster a price."""
+    """One booster a price, and the task whose columns they learnt from."""
 
+    task: Task
     encoding: Encoding
     boosters: Mapping[str, Any]
     dearest: float
@@ -65,8 +67,8 @@ def planted(truth: pd.DataFrame, policy: Policy) -> tuple[pd.DataFrame, float]:
     return pd.DataFrame(table).clip(0.0, 1.0), dearest
 
 
-def fit_prices(worlds: Sequence[Requests], policy: Policy, rounds: int) -> Ceiling:
-    """Fit one booster a price on all requests of other worlds."""
+def fit_prices(task: Task, worlds: Sequence[Requests], policy: Policy, rounds: int) -> Ceiling:
+    """Fit one booster a price on all requests of other worlds, which have the task's columns."""
     X = pd.concat([w.X for w in worlds], ignore_index=True)
     told = [planted(w.truth, policy) for w in worlds]
     targets = pd.concat([table for table, _ in told], ignore_index=True)
@@ -79,7 +81,7 @@ def fit_prices(worlds: Sequence[Requests], policy: Policy, rounds: int) -> Ceili
         weight = None if name == "q_scan" else weight
         data = lgb.Dataset(matrix[rows], values.to_numpy(np.float64)[rows], weight=weight)
         boosters[str(name)] = lgb.train(SOFT, data, rounds)
-    return Ceiling(encoding, boosters, told[0][1])
+    return Ceiling(task, encoding, boosters, told[0][1])
 
 
 def priced_by(ceiling: Ceiling, scored: pd.DataFrame, X: pd.DataFrame) -> pd.DataFrame:
@@ -98,19 +100,32 @@ def priced_by(ceiling: Ceiling, scored: pd.DataFrame, X: pd.DataFrame) -> pd.Dat
     return scored.assign(**columns)
 
 
-def worth(
-    bundle: Bundle, events: Any, truth: pd.DataFrame, since: Any, until: Any, ceiling: Ceiling
-) -> dict[str, float]:
-    """Net value of ours and of the ceiling on the requests of a period, in cents."""
+def scored_by_both(
+    bundle: Bundle, events: Any, since: Any, until: Any, ceiling: Ceiling
+) -> dict[str, pd.DataFrame]:
+    """Score tables of a period's requests, by our prices and by the ceiling's.
+
+    Each is asked with the columns it learnt from: the bundle's rates are shrunk to the priors of
+    its own market, which the ceiling has never seen.
+    """
     task, policy = bundle.task, bundle.policy
     assert policy is not None
     ledger = read_ledger(events, task.columns_needed())
     cases = spine(task, ledger, since=since, as_of=until)
     X = features(task.at_stage("request") + task.policy_at("request"), ledger, cases)
-    scored = score_requests(task, bundle.models, Decisions(cases, X), policy, 0.0)
-    best = priced_by(ceiling, scored, X[list(ceiling.encoding.columns)])
+    ours = score_requests(task, bundle.models, Decisions(cases, X), policy, 0.0)
+    theirs = features(ceiling.task.at_stage("request"), ledger, cases)
+    return {"ours": ours, "ceiling": priced_by(ceiling, ours, theirs)}
+
+
+def worth(
+    bundle: Bundle, events: Any, truth: pd.DataFrame, since: Any, until: Any, ceiling: Ceiling
+) -> dict[str, float]:
+    """Net value of ours and of the ceiling on the requests of a period, in cents."""
+    policy = bundle.policy
+    assert policy is not None
     found = {}
-    for name, table in (("ours", scored), ("ceiling", best)):
+    for name, table in scored_by_both(bundle, events, since, until, ceiling).items():
         decisions, _ = decide(table, policy, LimitState())
         found[name] = judge(decisions, truth, costs_of(policy)).net_value_cents
     return found
