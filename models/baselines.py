@@ -74,7 +74,11 @@ class LogisticBaseline(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ContractError : null targets, one class, infinite numbers.
+        UsageError : a penalty or a number of rows that is not above 0.
         """
+        for name, value in (("strength", self.strength), ("most_rows", self.most_rows)):
+            if not value > 0:
+                raise UsageError(f"{name} = {value!r}", where=name, fix="give a number above 0")
         matrix, target, weight = _lesson(self, X, y, sample_weight, groups, times)
         self._learn_columns(matrix, target, weight)
         model = LogisticRegression(C=1 / self.strength, max_iter=2_000)

@@ -56,6 +56,14 @@ def test_one_class_is_refused(kind: Any, draw: Draw) -> None:
         kind().fit(X, np.zeros_like(y))
 
 
+@pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize("asked", [{"strength": 0.0}, {"strength": -1.0}, {"most_rows": 0}])
+def test_a_penalty_or_a_sample_of_nothing_is_refused(kind: Any, asked: Any, draw: Draw) -> None:
+    X, y, _ = draw(200, 6)
+    with pytest.raises(UsageError, match=f"{next(iter(asked))} = "):
+        kind(**asked).fit(X, y)
+
+
 def test_a_scorecard_without_its_package_says_how_to_get_it(
     draw: Draw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
