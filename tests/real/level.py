@@ -83,17 +83,26 @@ def _mask(flags: "pd.Series[bool]") -> Mask:
     return flags.to_numpy(bool)
 
 
-def main() -> None:
-    """Print the table; `make real` makes the ledger."""
+def matured_lines(end: str) -> tuple[Task, Decisions, "pd.Series[float]"]:
+    """The task, the lines bought 30 days before `end`, and whether each was returned.
+
+    `make real` makes the ledger.
+    """
     task = load_task(HERE / "task.toml")
-    ledger = before(read_ledger(LEDGER, task.columns_needed(), contract=task.contract()), END)
-    end = pd.Timestamp(END, tz="UTC")
-    stages = stage_decisions(task, ledger, pd.Timestamp(SINCE, tz="UTC"), end)
-    lesson, target = lessons(task, ledger, stages, end)["request"], heads(task)[0].target
+    ledger = before(read_ledger(LEDGER, task.columns_needed(), contract=task.contract()), end)
+    until = pd.Timestamp(end, tz="UTC")
+    stages = stage_decisions(task, ledger, pd.Timestamp(SINCE, tz="UTC"), until)
+    lesson, target = lessons(task, ledger, stages, until)["request"], heads(task)[0].target
     usable = np.flatnonzero(lesson.usable(task, target))
     y = lesson.labels[target].iloc[usable].astype(float).reset_index(drop=True)
+    return task, lesson.decisions.take(usable), y
+
+
+def main() -> None:
+    """Print the table."""
+    task, rows, y = matured_lines(END)
     for name, variant in VARIANTS.items():
-        found = levels(task, lesson.decisions.take(usable), y, variant)
+        found = levels(task, rows, y, variant)
         print(f"{name:30}", *(f"{k} {v:.3f}  " for k, v in found.items()), flush=True)
 
 
