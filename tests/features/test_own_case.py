@@ -118,7 +118,8 @@ def test_a_carriers_whole_month_is_not_read_anew_for_each_of_its_parcels(
         return process_time() - start
 
     taken(10)  # compiles
-    assert taken(60_000) < 1.0  # seconds; reading every window again takes many
+    few, many = np.min([(taken(6_000), taken(60_000)) for _ in range(3)], axis=0)
+    assert many < 30 * few  # ten times the parcels; a window read again for each takes a hundred
 
 
 def test_a_request_keeps_its_case_for_nothing_of_it_is_known(worlds: ModuleType) -> None:
